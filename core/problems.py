@@ -1,0 +1,273 @@
+"""Every error the API can answer, in one table, and its shape on the wire (RFC 9457)."""
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+
+class Kind(Struct, frozen=True):
+    """One sort of error: what a program matches on (`codigo`) and what a person reads about it."""
+
+    codigo: str
+    status: int
+    title: str
+    cuando: str
+    solucion: str
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def _kind(codigo: str, status: int, title: str, cuando: str, solucion: str) -> Kind:
+    KINDS[codigo] = kind = Kind(codigo, status, title, cuando, solucion)
+    return kind
+
+
+BAD_JSON = _kind(
+    "json_invalido",
+    400,
+    "JSON mal formado",
+    "El cuerpo no es JSON (RFC 8259) o no está en UTF-8.",
+    "Revise comas, comillas y codificación antes de enviarlo de nuevo.",
+)
+BAD_TOKEN_REQUEST = _kind(
+    "peticion_de_token_invalida",
+    400,
+    "Petición de token inválida",
+    "La petición a /login/ no sigue OAuth 2.0 (RFC 6749, sección 5.2); `error` dice en qué.",
+    "Envíe `username` y `password`, o `grant_type=refresh_token` y `refresh_token`, una vez cada uno.",
+)
+NO_TOKEN = _kind(
+    "no_autenticado",
+    401,
+    "Falta el token",
+    "El recurso pide un token y la petición no trae `Authorization: Bearer …`.",
+    "Obtenga un token en POST /login/ y envíelo en cada petición.",
+)
+BAD_TOKEN = _kind(
+    "token_invalido",
+    401,
+    "Token inválido",
+    "El token está alterado, vencido o su sesión terminó.",
+    "Inicie sesión otra vez, o renueve la sesión con su refresh_token.",
+)
+BAD_CREDENTIALS = _kind(
+    "credenciales_invalidas",
+    401,
+    "Credenciales inválidas",
+    "El usuario no existe o la contraseña no es la suya: la respuesta es la misma.",
+    "Revise usuario y contraseña, o recupere la cuenta en POST /login/recuperar.",
+)
+FORBIDDEN = _kind(
+    "sin_permiso",
+    403,
+    "Sin permiso",
+    "El token es válido, pero su dueño no puede hacer esto.",
+    "Use la cuenta dueña del recurso, o pídaselo a un admin.",
+)
+WRONG_PASSWORD = _kind(
+    "password_actual_incorrecto",
+    403,
+    "Contraseña actual incorrecta",
+    "Para cambiar la propia contraseña hay que enviar la actual en `password_actual`.",
+    "Envíe `password_actual` con la contraseña vigente.",
+)
+NO_ROUTE = _kind(
+    "ruta_desconocida",
+    404,
+    "Ruta desconocida",
+    "Ninguna ruta de la API coincide con la de la petición.",
+    "Vea las rutas en /docs.",
+)
+NO_USER = _kind(
+    "usuario_inexistente",
+    404,
+    "Usuario inexistente",
+    "No hay un usuario con ese id.",
+    "Revise el id.",
+)
+WRONG_METHOD = _kind(
+    "metodo_no_permitido",
+    405,
+    "Método no permitido",
+    "La ruta existe, pero no con ese método.",
+    "Use uno de los métodos de la cabecera `Allow`.",
+)
+SLOW_BODY = _kind(
+    "cuerpo_demasiado_lento",
+    408,
+    "Cuerpo demasiado lento",
+    "El cuerpo de la petición no terminó de llegar a tiempo.",
+    "Envíela de nuevo por una conexión estable.",
+)
+TAKEN = _kind(
+    "usuario_repetido",
+    409,
+    "Usuario repetido",
+    "El `username` o el `correo` ya son de otro usuario, sin distinguir mayúsculas.",
+    "Elija otro valor para el campo que nombra `detail`.",
+)
+MOVED_ON = _kind(
+    "version_distinta",
+    412,
+    "El recurso cambió",
+    "El recurso ya no tiene la versión que pide `If-Match`.",
+    "Lea el recurso otra vez y repita el cambio sobre su nuevo `ETag`.",
+)
+TOO_LARGE = _kind(
+    "cuerpo_demasiado_grande",
+    413,
+    "Cuerpo demasiado grande",
+    "El cuerpo pasa de los bytes que la ruta acepta.",
+    "Divida el envío; para muchas ventas use POST /venta/importar.",
+)
+WRONG_MEDIA = _kind(
+    "tipo_de_contenido",
+    415,
+    "Tipo de contenido no admitido",
+    "`Content-Type` no es uno de los que la ruta acepta.",
+    "Envíe el tipo que nombra `detail`.",
+)
+INVALID = _kind(
+    "datos_invalidos",
+    422,
+    "Datos inválidos",
+    "El JSON, la consulta o un campo no cumplen lo que la ruta pide; `errores` nombra cada campo.",
+    "Corrija los campos nombrados y envíe la petición de nuevo.",
+)
+CRASHED = _kind(
+    "error_interno",
+    500,
+    "Error interno",
+    "Un defecto del servidor; quedó registrado con su `request_id`.",
+    "Informe el `request_id` a quien opera el servicio.",
+)
+BUSY = _kind(
+    "servidor_ocupado",
+    503,
+    "Servidor ocupado",
+    "Hay demasiadas peticiones en espera.",
+    "Espere lo que dice `Retry-After` y repita la petición.",
+)
+DB_AWAY = _kind(
+    "bd_no_disponible",
+    503,
+    "Base de datos no disponible",
+    "No hay conexión con la base de datos, o se cortó a mitad de la petición.",
+    "Espere lo que dice `Retry-After` y repita la petición; las escrituras, con `Idempotency-Key`.",
+)
+DB_POOL = _kind(
+    "bd_sin_conexiones",
+    503,
+    "Sin conexiones libres",
+    "Todas las conexiones están en uso, aquí o en la base de datos.",
+    "Espere lo que dice `Retry-After` y repita la petición.",
+)
+DB_RESTARTING = _kind(
+    "bd_reiniciando",
+    503,
+    "Base de datos reiniciando",
+    "La base de datos se está apagando o arrancando.",
+    "Espere lo que dice `Retry-After` y repita la petición; las escrituras, con `Idempotency-Key`.",
+)
+DB_READ_ONLY = _kind(
+    "bd_solo_lectura",
+    503,
+    "Base de datos en solo lectura",
+    "La base de datos no acepta cambios por ahora (por ejemplo, durante un cambio de servidor).",
+    "Espere lo que dice `Retry-After` y repita la petición.",
+)
+DB_FULL = _kind(
+    "bd_sin_espacio",
+    503,
+    "Base de datos sin espacio",
+    "La base de datos no puede guardar más; nada quedó a medias.",
+    "Quien opera el servicio debe ampliar el disco; repita la petición después.",
+)
+DB_SLOW = _kind(
+    "bd_lenta",
+    503,
+    "La base de datos tardó demasiado",
+    "La consulta pasó de su tiempo o esperó demasiado por un bloqueo; no cambió nada.",
+    "Espere lo que dice `Retry-After` y repita la petición, con filtros más estrechos si es una lista.",
+)
+
+
+class Problem(Exception):
+    """An error to be answered as application/problem+json.
+
+    `detail` is the Spanish sentence a person reads; `errores` lists the fields at fault (422);
+    `extra` adds members beside the standard ones (RFC 9457 section 3.2)."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        errores: Sequence[dict[str, object]] | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        extra: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.errores = errores
+        self.headers = headers
+        self.extra = extra or {}
+
+    def body(self, request_id: str) -> bytes:
+        content: dict[str, object] = {
+            "type": f"/problemas#{self.kind.codigo}",
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail,
+            "codigo": self.kind.codigo,
+            "request_id": request_id,
+        }
+        if self.errores is not None:
+            content["errores"] = self.errores
+        return msgspec.json.encode(content | self.extra)
+
+
+class DatabaseUnavailable(Problem):
+    """503: the database cannot serve this now; nothing is known to have changed."""
+
+    def __init__(self, kind: Kind = DB_AWAY, *, retry_after: int = 1) -> None:
+        super().__init__(kind, kind.cuando, headers=[(b"retry-after", b"%d" % retry_after)])
+
+
+class ConstraintViolated(Problem):
+    """A constraint of the schema refused the change; raised by core.database, by the constraint's name."""
+
+
+def invalid(campo: str, mensaje: str) -> Problem:
+    """422 for one field."""
+    return invalid_fields([{"campo": campo, "mensaje": mensaje}])
+
+
+def invalid_fields(errores: Sequence[dict[str, object]]) -> Problem:
+    """422 for several fields; `detail` names them all."""
+    campos = ", ".join(dict.fromkeys(str(error["campo"]) for error in errores))
+    return Problem(INVALID, f"Datos inválidos: {campos}", errores=errores)
+
+
+TAKEN_FIELDS = {
+    "usuario_username_key": "el username ya está en uso",
+    "usuario_correo_key": "el correo ya está en uso",
+}
+MISSING_OWNERS = {"venta_usuario_id_fkey": "No existe el usuario con ese id"}
+CHECK_NAME = re.compile(r"^[a-z]+_(?P<campo>[a-z_]+)_check$")
+
+
+def violated(constraint: str) -> ConstraintViolated:
+    """The problem that a violated constraint means. A sharded table adds `_102034` to its name."""
+    name = re.sub(r"_\d+$", "", constraint)
+    if name in TAKEN_FIELDS:
+        return ConstraintViolated(TAKEN, TAKEN_FIELDS[name])
+    if name in MISSING_OWNERS:
+        return ConstraintViolated(NO_USER, MISSING_OWNERS[name])
+    campo = match["campo"] if (match := CHECK_NAME.match(name)) else "cuerpo"
+    mensaje = {"campo": campo, "mensaje": "no es un valor permitido"}
+    return ConstraintViolated(INVALID, f"Datos inválidos: {campo}", errores=[mensaje])

@@ -1,0 +1,1 @@
+"""One module per table: row structs, statements, and the functions that run them."""
