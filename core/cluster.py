@@ -60,6 +60,8 @@ class Cluster:
         if self._is_ready():
             run(self.bin_dir / "pg_ctl", "stop", "-D", self.files, "--mode=fast", "--no-wait")
         self._wait_until(lambda: is_free(self.server_lock))
+        if self.socket_dir != self.files and self.socket_dir.exists():
+            shutil.rmtree(self.socket_dir)
 
     def _settle(self) -> None:
         """Wait while the server is starting, stopping or dying."""
