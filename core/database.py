@@ -1,0 +1,173 @@
+"""The database: typed rows from named statements, over a pool of connections and lanes that coalesce."""
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from typing import TypeVar
+
+import psycopg
+
+from core.batching import Lane, alone, statement
+from core.database_errors import as_problems
+from core.database_pool import Connection, Connector, Pool
+from core.database_wire import Columns, Wire
+from core.problems import DatabaseUnavailable
+
+T = TypeVar("T")
+READ = re.compile(r"(\s|--.*\n)*SELECT\b")
+MOST_ROWS, MOST_PAGES = 128, 8  # askers per batch
+LANES = 3
+
+
+class Executor(ABC):
+    """Runs statements whose parameters are written `%(name)s`; each row becomes `row(*columns)`.
+
+    Raises ConstraintViolated, and DatabaseUnavailable (503): after a change, nobody may know whether it happened."""
+
+    async def one(self, row: Callable[..., T], sql: str, /, **parameters: object) -> T | None:
+        """The first row, if any."""
+        rows, _ = await self._execute(sql, parameters)
+        return row(*rows[0]) if rows else None
+
+    async def many(self, row: Callable[..., T], sql: str, /, **parameters: object) -> list[T]:
+        rows, _ = await self._execute(sql, parameters)
+        return [row(*columns) for columns in rows]
+
+    async def run(self, sql: str, /, **parameters: object) -> int:
+        """How many rows the statement changed."""
+        _, count = await self._execute(sql, parameters)
+        return count
+
+    async def gather(self, row: Callable[..., T], sql: str, /, **parameters: object) -> T | None:
+        """The one row for this asker, if any, of a statement written for many (core.batching.Statement)."""
+        rows = await self._gather("reads", sql, parameters)
+        return row(*rows[0][1:]) if rows else None
+
+    async def gather_many(self, row: Callable[..., T], sql: str, /, **parameters: object) -> list[T]:
+        """The rows for this asker of a statement that answers many with a page each."""
+        rows = await self._gather("pages", sql, parameters)
+        return [row(*columns[1:]) for columns in rows]
+
+    @abstractmethod
+    async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]: ...
+
+    async def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> list[Columns]:
+        rows, _ = await self._execute(sql, alone(parameters))
+        return rows
+
+
+class Transaction(Executor):
+    """An open transaction; `connection` is for what needs psycopg itself: COPY, server-side cursors."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]:
+        with as_problems():
+            return await _execute(self.connection, sql, parameters)
+
+
+class Database(Executor):
+    """A pool, where each statement is a transaction of its own, and a lane each for reads, pages and writes.
+
+    A read whose connection dies is repeated once on another; a change never."""
+
+    def __init__(self, url: str, *, pool_max: int, timeout: float, prepare: bool, coalesce: bool) -> None:
+        self._connector = Connector(url, timeout=timeout, prepare=prepare)
+        self._timeout = timeout
+        self.lanes: dict[str, Lane] = {}
+        if coalesce and pool_max > LANES:
+            self.lanes = {
+                "reads": Lane(self._wire, most=MOST_ROWS, timeout=timeout, repeats=True),
+                "pages": Lane(self._wire, most=MOST_PAGES, timeout=timeout, repeats=True),
+                "writes": Lane(self._wire, most=MOST_ROWS, timeout=timeout, repeats=False),
+            }
+        self.pool = Pool(self._connector, size=pool_max - len(self.lanes), timeout=timeout)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits when its block ends, rolls back when it raises."""
+        with as_problems():
+            async with self.pool.connection() as connection, connection.transaction():
+                yield Transaction(connection)
+
+    async def connect(self) -> Connection:
+        """A connection outside the pool, for LISTEN and the like; the caller closes it."""
+        with as_problems():
+            return await self._connector.open()
+
+    async def warm(self, connections: int) -> None:
+        """Connects before the first request needs it; a database that is away is no error yet."""
+        with suppress(DatabaseUnavailable), as_problems():
+            await self._gather("reads", "SELECT 1 AS n", {})
+            await self.pool.fill(min(connections, self.pool.size))
+
+    async def close(self) -> None:
+        """Lets the lanes finish, then closes every connection."""
+        for lane in self.lanes.values():
+            await lane.close()
+        await self.pool.close()
+
+    async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]:
+        with as_problems():
+            async with self.pool.connection() as connection:
+                try:
+                    return await _execute(connection, sql, parameters)
+                except psycopg.OperationalError:
+                    if not (connection.closed and _reads(sql)):
+                        raise
+            async with self.pool.connection() as connection:
+                return await _execute(connection, sql, parameters)
+
+    async def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> list[Columns]:
+        if not self.lanes:
+            return await super()._gather(lane, sql, parameters)
+        return await self.lanes[lane if _reads(sql) else "writes"].ask(statement(sql), parameters)
+
+    async def _wire(self) -> Wire:
+        connection = await self._connector.open(
+            plan_cache_mode="force_generic_plan",
+            statement_timeout=f"{self._timeout}s",
+            lock_timeout=f"{self._timeout / 3}s",  # leaves time to repeat the batch without who holds it up
+        )
+        return Wire(connection, prepare=self._connector.prepare, timeout=self._timeout + 1)
+
+
+@asynccontextmanager
+async def open_database(
+    url: str,
+    *,
+    pool_min: int = 1,
+    pool_max: int = 10,
+    timeout: float = 3.0,  # noqa: ASYNC109 - how long to wait for the database, not for the block
+    prepare: bool = True,
+    coalesce: bool = True,
+) -> AsyncIterator[Database]:
+    """A database for the length of the block, whether or not it can be reached yet.
+
+    `pool_max` counts all its connections, lanes included; `timeout` is in seconds. `prepare=False` is for
+    PgBouncer; `coalesce=False` sends each statement alone, as do fewer connections than lanes need."""
+    database = Database(url, pool_max=pool_max, timeout=timeout, prepare=prepare, coalesce=coalesce)
+    warming = asyncio.create_task(database.warm(pool_min))
+    try:
+        yield database
+    finally:
+        warming.cancel()
+        await asyncio.wait([warming])
+        await database.close()
+
+
+@cache
+def _reads(sql: str) -> bool:
+    return READ.match(sql) is not None
+
+
+async def _execute(
+    connection: Connection, sql: str, parameters: Mapping[str, object]
+) -> tuple[list[Columns], int]:
+    cursor = await connection.execute(sql, parameters, binary=True)
+    rows = await cursor.fetchall() if cursor.description else []
+    return rows, cursor.rowcount

@@ -1,0 +1,68 @@
+"""What a psycopg error means to who asked: the one place where SQLSTATEs become problems."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from core.problems import (
+    DB_AWAY,
+    DB_FULL,
+    DB_POOL,
+    DB_READ_ONLY,
+    DB_RESTARTING,
+    DB_SLOW,
+    DatabaseUnavailable,
+    Kind,
+    violated,
+)
+
+BY_STATE: dict[str | None, Kind] = {
+    "25006": DB_READ_ONLY,  # read_only_sql_transaction
+    "25P03": DB_SLOW,  # idle_in_transaction_session_timeout
+    "40001": DB_SLOW,  # serialization_failure, and conflict with recovery on a follower
+    "40P01": DB_SLOW,  # deadlock_detected
+    "53100": DB_FULL,  # disk_full
+    "53300": DB_POOL,  # too_many_connections
+    "55P03": DB_SLOW,  # lock_not_available
+    "57014": DB_SLOW,  # query_canceled, by statement_timeout
+    "57P01": DB_RESTARTING,  # admin_shutdown
+    "57P02": DB_RESTARTING,  # crash_shutdown
+    "57P03": DB_RESTARTING,  # cannot_connect_now
+}
+BY_TEXT = {  # libpq gives no SQLSTATE for a refused connection
+    "starting up": DB_RESTARTING,
+    "shutting down": DB_RESTARTING,
+    "recovery": DB_RESTARTING,
+    "too many": DB_POOL,
+    "remaining connection slots": DB_POOL,
+    "read-only": DB_READ_ONLY,
+}
+
+
+def problem_of(error: Exception) -> Exception:
+    """The Problem that an error of the database means; the error itself when it is a defect of ours."""
+    if isinstance(error, TimeoutError):
+        return DatabaseUnavailable(DB_SLOW)
+    if not isinstance(error, psycopg.Error):
+        return error
+    if isinstance(error, psycopg.IntegrityError) and error.diag.constraint_name:
+        return violated(error.diag.constraint_name)
+    if kind := BY_STATE.get(error.sqlstate):
+        return DatabaseUnavailable(kind)
+    if isinstance(error, psycopg.OperationalError):
+        kinds = [kind for words, kind in BY_TEXT.items() if words in str(error)]
+        return DatabaseUnavailable(kinds[0] if kinds else DB_AWAY)
+    return error
+
+
+@contextmanager
+def as_problems() -> Iterator[None]:
+    """Raises psycopg's errors as the Problems they mean."""
+    try:
+        yield
+    except psycopg.Error as error:
+        problem = problem_of(error)
+        if problem is error:
+            raise
+        raise problem from error
