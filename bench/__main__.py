@@ -1,0 +1,101 @@
+"""Puts this project beside other stacks under the same load, on one PostgreSQL, and saves what it measured.
+
+Takes about 13 minutes, or two with --quick. Needs wrk; a peer whose runtime is missing is left out.
+"""
+
+import argparse
+import sys
+
+from bench.contenders import CACHE, CONTENDERS, CannotBuild, Contender
+from bench.database import database
+from bench.load import MISSING
+from bench.machine import OtherWork, cores, description, pin
+from bench.report import markdown, save, tables
+from bench.tournament import play
+from bench.waits import measure
+
+
+def arguments() -> argparse.Namespace:
+    names = [contender.name for contender in CONTENDERS]
+    parser = argparse.ArgumentParser("scripts/bench", description=__doc__)
+    parser.add_argument(
+        "--only",
+        metavar="NAMES",
+        type=lambda text: text.split(","),
+        default=names,
+        help=f"these contenders alone, saved nowhere: some of {','.join(names)}",
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender (default: 3)")
+    parser.add_argument("--seconds", type=int, default=3, help="length of one measurement (default: 3)")
+    parser.add_argument(
+        "--connections",
+        metavar="NUMBERS",
+        type=lambda text: [int(n) for n in text.split(",")],
+        default=[],
+        help="as many in every case, e.g. 1,32,128 (default: what each case calls for)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="1 round of 1 s at 32 connections, saved nowhere"
+    )
+    parser.add_argument("--no-save", action="store_true", help="leave docs/performance.* as they are")
+    options = parser.parse_args()
+    if unknown := set(options.only) - set(names):
+        parser.error(f"no such contender: {', '.join(sorted(unknown))}")
+    if options.quick:
+        options.rounds, options.seconds, options.connections = 1, 1, [32]
+    options.save = not (options.quick or options.no_save or options.only != names or options.connections)
+    return options
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def built(names: list[str]) -> list[Contender]:
+    contenders = []
+    for contender in CONTENDERS:
+        if contender.name in names:
+            say(f"building {contender.title}")
+            try:
+                contender.build()
+                contenders.append(contender)
+            except CannotBuild as error:
+                say(f"  left out: {error}")
+    return contenders
+
+
+def main() -> int:
+    options = arguments()
+    if MISSING:
+        say(MISSING)
+        return 1
+    CACHE.mkdir(exist_ok=True)
+    (CACHE / ".gitignore").write_text("*\n")
+    contenders = built(options.only)
+    server_core, load_core = cores()
+    pin(load_core)  # and with it all that this process starts, but for the servers
+    with database() as db:
+        others = OtherWork(db.postmaster)
+        results = play(
+            contenders,
+            db,
+            server_core,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            connections=options.connections,
+            say=say,
+        )
+        parts = [tables(results)]
+        if "ours" in options.only and not options.quick:
+            say("start, memory, reads while others log in")
+            waits = measure(CONTENDERS[0], db, server_core)
+            parts.append(markdown(("where people wait", "measured"), waits.rows()))
+        print(*parts, sep="\n\n")
+        say(f"other programs took {others.share():.0%} of a core meanwhile")
+        if options.save:
+            save(results, [description([f"PostgreSQL {db.version}"]), *parts])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

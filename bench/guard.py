@@ -1,0 +1,78 @@
+"""Tells whether a request has become dearer: this project's CPU time for it, relative to a constant answer's.
+
+Both servers run side by side and are loaded in turn, so that the ratio hardly depends on the machine. It is
+compared with the one recorded in bench/guard.json. Takes about half a minute; needs wrk.
+"""
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+from bench.cases import CASES, Callers
+from bench.contenders import CACHE, CONTENDERS
+from bench.database import database
+from bench.load import MISSING, requests_file, run
+from bench.machine import cores, pin
+from bench.report import markdown
+from bench.server import running
+
+RECORDED = Path(__file__).with_name("guard.json")
+GUARDED = [case for case in CASES if case.name in ("get-user", "post-sale")]
+ROUNDS, SECONDS, CONNECTIONS = 5, 1, 32
+GENEROUS = 1.5  # times the recorded ratio: beyond any noise
+
+
+def measure() -> dict[str, float]:
+    """Case → CPU time of a request to this project ÷ that of the constant answer, the rounds' median."""
+    CACHE.mkdir(exist_ok=True)
+    server_core, load_core = cores()
+    pin(load_core)
+    ours, floor = CONTENDERS[0], CONTENDERS[-1]
+    ratios = defaultdict(list)
+    with (
+        database() as db,
+        running(ours, db.url, server_core) as server,
+        running(floor, db.url, server_core) as constant,
+    ):
+        callers = Callers.of(server)
+        for case in GUARDED:
+            with requests_file(case.lines(callers)) as requests:
+                run(server, db, requests, CONNECTIONS, SECONDS)
+                for _ in range(ROUNDS):
+                    least = run(constant, db, requests, CONNECTIONS, SECONDS).server_cpu
+                    ratios[case.name].append(
+                        run(server, db, requests, CONNECTIONS, SECONDS).server_cpu / least
+                    )
+    return {name: round(median(found), 2) for name, found in ratios.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("scripts/bench-guard", description=__doc__)
+    parser.add_argument(
+        "--strict", action="store_true", help=f"exit 1 beyond {GENEROUS} times the recorded ratio"
+    )
+    parser.add_argument("--record", action="store_true", help="make what is measured now the record")
+    options = parser.parse_args()
+    if MISSING:
+        print(MISSING, file=sys.stderr)
+        return int(options.strict)
+    ratios = measure()
+    recorded = ratios if options.record or not RECORDED.exists() else json.loads(RECORDED.read_text())
+    if options.record:
+        RECORDED.write_text(json.dumps(ratios, indent=2) + "\n")
+    rows = []
+    for case in GUARDED:
+        now, then = ratios[case.name], recorded[case.name]
+        rows.append([case.title, f"{now:.2f}", f"{then:.2f}", f"{now / then:.2f}"])
+    print(markdown(["CPU of a request ÷ a constant answer's", "now", "recorded", "now ÷ recorded"], rows))
+    dearer = [name for name, ratio in ratios.items() if ratio > GENEROUS * recorded[name]]
+    if dearer:
+        print(f"dearer than {GENEROUS} times the record: {', '.join(dearer)}", file=sys.stderr)
+    return int(options.strict and bool(dearer))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
