@@ -193,6 +193,13 @@ DB_SLOW = _kind(
     "La consulta pasó de su tiempo o esperó demasiado por un bloqueo; no cambió nada.",
     "Espere lo que dice `Retry-After` y repita la petición, con filtros más estrechos si es una lista.",
 )
+NOT_MIGRATED = _kind(
+    "bd_sin_migrar",
+    503,
+    "Base de datos sin migrar",
+    "A la base de datos le faltan migraciones de esta versión.",
+    "Quien opera el servicio debe ejecutar `python app.py migrate`.",
+)
 
 
 class Problem(Exception):

@@ -1,0 +1,66 @@
+"""The map: every route of the API, what wraps them, how a process starts, and its command line."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from core import start
+from core.asgi import Api
+from core.auth import BearerAuth
+from core.edge import Edge
+from core.endpoint import at
+from core.problems import NO_ROUTE, Problem
+from core.revocation import Revocations
+from core.services import Services
+from handlers import commands, health, login, sessions, users
+
+routes = [
+    at("/user/", GET=users.index, POST=users.create),
+    at("/user/crear-usuario", POST=users.create),
+    at("/user/me", GET=users.show_me, PATCH=users.update_me, DELETE=users.remove_me),
+    at("/user/{id}", GET=users.show, PATCH=users.update, PUT=users.replace, DELETE=users.remove),
+    at("/login/", POST=login.token),
+    at("/healthz", GET=health.alive),
+    at("/readyz", GET=health.ready),
+]
+
+
+async def no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    raise Problem(NO_ROUTE, "No existe esta ruta")
+
+
+def stack(services: Services, revocations: Revocations) -> ASGIApp:
+    """The middleware, outermost last."""
+    app: ASGIApp = Router(routes, default=no_route, redirect_slashes=False)
+    app = BearerAuth(app, services.tokens, revocations, partial(sessions.check, services.db))
+    if origins := services.settings.cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=[origin.strip() for origin in origins.split(",")],
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Total-Count"],
+        )
+    return Edge(app, services)
+
+
+def application(environ: Mapping[str, str]) -> Api:
+    @asynccontextmanager
+    async def serving() -> AsyncIterator[ASGIApp]:
+        async with start.services(environ) as services, sessions.listening(services) as revocations:
+            yield stack(services, revocations)
+
+    return Api(serving)
+
+
+app = application(os.environ)
+
+
+if __name__ == "__main__":
+    sys.exit(commands.main())

@@ -1,0 +1,40 @@
+"""The ASGI application: its life follows the lifespan protocol, its requests go to the stack that start() yields."""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger("ventas")
+
+
+class StartError(Exception):
+    """The process cannot serve: one line that says why and what to do."""
+
+
+class Api:
+    """`start` opens what requests need and yields the middleware stack that answers them.
+
+    When it raises StartError, the server hears its one line and no traceback."""
+
+    def __init__(self, start: Callable[[], AbstractAsyncContextManager[ASGIApp]]) -> None:
+        self._start = start
+        self._stack: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._stack(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self._start() as self._stack:
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except StartError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,35 @@
+"""Conditional requests (RFC 9110 section 13): entity tags made of a row's version."""
+
+from starlette.types import Scope
+
+from core.problems import MOVED_ON, Problem
+
+
+def etag(version: int) -> tuple[bytes, bytes]:
+    return (b"etag", b'"%d"' % version)
+
+
+def unchanged(scope: Scope, version: int) -> bool:
+    """Whether If-None-Match names this version; tags compare weakly, as its section 13.1.2 says."""
+    tags = _tags(scope, b"if-none-match")
+    return tags is not None and (
+        b"*" in tags or b'"%d"' % version in {tag.removeprefix(b"W/") for tag in tags}
+    )
+
+
+def wanted_versions(scope: Scope) -> list[int] | None:
+    """The versions that If-Match allows a change of; None for any. A tag that is not ours allows none."""
+    tags = _tags(scope, b"if-match")
+    if tags is None or b"*" in tags:
+        return None
+    bare = (tag[1:-1] for tag in tags if tag[:1] == tag[-1:] == b'"')
+    return [int(digits) for digits in bare if digits.isdigit() and len(digits) < 19]
+
+
+def moved_on() -> Problem:
+    return Problem(MOVED_ON, "El recurso cambió desde que lo leyó; no se modificó nada")
+
+
+def _tags(scope: Scope, name: bytes) -> list[bytes] | None:
+    values = [value for key, value in scope["headers"] if key == name]
+    return [tag.strip() for value in values for tag in value.split(b",")] if values else None

@@ -1,0 +1,204 @@
+"""One declaration per endpoint: decoding, checks, the answer and its description follow from it."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar, get_type_hints
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from core.auth import forbidden
+from core.database import Database, Transaction
+from core.problems import WRONG_METHOD, Kind, Problem
+from core.services import Services
+from core.tokens import Caller
+from core.validation import Query, body_decoder, decode_form, decode_query
+from core.wire import Headers, check_media, read_body, respond, wrong_media
+
+T = TypeVar("T")
+JSON = (b"content-type", b"application/json")
+FORM = "application/x-www-form-urlencoded"
+PRIVATE = (b"cache-control", b"private, no-cache")
+
+encode = msgspec.json.Encoder().encode
+
+
+class Request(StarletteRequest):
+    """A request, with what the product adds: its caller, the services, and where its statements run."""
+
+    @property
+    def services(self) -> Services:
+        services: Services = self.scope["services"]
+        return services
+
+    @property
+    def db(self) -> Database | Transaction:
+        return self.scope.get("db") or self.services.db
+
+    @property
+    def read_db(self) -> Database:
+        return self.services.read_db
+
+    @property
+    def caller(self) -> Caller:
+        caller: Caller = self.scope["caller"]
+        return caller
+
+
+class Reply(Struct, Generic[T], frozen=True):
+    """An answer with more to say than its body: headers, or a status other than the declared one."""
+
+    body: T
+    headers: Headers = ()
+    status: int | None = None
+
+
+class Answered(Struct, frozen=True):
+    """What a change answers."""
+
+    respuesta: str
+
+
+class Created(Struct, frozen=True):
+    """What a creation answers."""
+
+    respuesta: str
+    id: int
+
+
+class Endpoint:
+    """An ASGI application around one handler, and the facts that describe it."""
+
+    def __init__(self, handler: Callable[..., Awaitable[Any]], **facts: Any) -> None:
+        self.handler = handler
+        self.name = f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}"
+        self.status: int = facts["status"]
+        self.problems: Sequence[Kind] = facts["problems"]
+        self.public: bool = facts["public"]
+        self.admin: bool = facts["admin"]
+        self.media: Sequence[str] = facts["media"]
+        self.location: str | None = facts["location"]
+        hints = get_type_hints(handler, include_extras=True)
+        self.answer: Any = hints["return"]
+        self.path_names: list[str] = []
+        self.body_name = self.query_name = ""
+        self.body_type: Any = None
+        self.query_type: type[Query] | None = None
+        for name in list(inspect.signature(handler).parameters)[1:]:
+            self._declare(name, hints[name])
+        self._decode = body_decoder(self.body_type)
+        self._headers = [JSON] if self.public else [JSON, PRIVATE]
+
+    def _declare(self, name: str, hint: Any) -> None:
+        if hint is int:
+            self.path_names.append(name)
+        elif isinstance(hint, type) and issubclass(hint, Query):
+            self.query_name, self.query_type = name, hint
+        else:
+            self.body_name, self.body_type = name, hint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self.public:
+            caller = scope["caller"]
+            if isinstance(caller, Problem):
+                raise caller
+            if self.admin and not caller.admin:
+                raise forbidden()
+        arguments: dict[str, Any] = {name: path_id(scope["path_params"][name]) for name in self.path_names}
+        if self.query_type:
+            arguments[self.query_name] = decode_query(scope["query_string"], self.query_type)
+        elif scope["query_string"]:
+            decode_query(scope["query_string"], Query)
+        if self.body_name:
+            arguments[self.body_name] = await self._body(scope, receive)
+        reply = await self.handler(Request(scope, receive), **arguments)
+        await self._send(reply, scope, receive, send)
+
+    async def _body(self, scope: Scope, receive: Receive) -> Any:
+        media = check_media(scope, self.media)
+        body = scope["body"] = await read_body(scope, receive, scope["services"].settings.max_body_bytes)
+        if body and media is None:
+            raise wrong_media(self.media)
+        if media == FORM:
+            return decode_form(body, self.body_type)
+        return self._decode(body)
+
+    async def _send(self, reply: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        if isinstance(reply, Response):
+            await reply(scope, receive, send)
+            return
+        status, headers = self.status, self._headers.copy()
+        if isinstance(reply, Reply):
+            status, headers = reply.status or status, [*headers, *reply.headers]
+            reply = reply.body
+        if self.location and isinstance(reply, Created):
+            headers.append((b"location", self.location.format(id=reply.id).encode()))
+        await respond(send, status, encode(reply) if reply is not None else b"", headers)
+
+
+def endpoint(
+    *,
+    status: int = 200,
+    problems: Sequence[Kind] = (),
+    public: bool = False,
+    admin: bool = False,
+    media: Sequence[str] = ("application/json",),
+    location: str | None = None,
+) -> Callable[[Callable[..., Awaitable[Any]]], Endpoint]:
+    """Declares a handler as an endpoint.
+
+    Its parameters say what it takes: an `int` is an id of the path, a `Query` the query string, any other
+    type the body; its return type says what it answers with `status`. `problems` are the errors that are
+    its own. Without `public` it needs a token; with `admin`, an admin's. `location` names what was created.
+    """
+
+    def declare(handler: Callable[..., Awaitable[Any]]) -> Endpoint:
+        return Endpoint(
+            handler,
+            status=status,
+            problems=problems,
+            public=public,
+            admin=admin,
+            media=media,
+            location=location,
+        )
+
+    return declare
+
+
+def at(path: str, **methods: Endpoint) -> Route:
+    """One path of the map and its endpoint for each method; it answers with and without a trailing slash."""
+    return Route(path.rstrip("/") or "/", Methods(path, methods))
+
+
+class Methods:
+    """Chooses the endpoint by the request's method; a HEAD is a GET whose body is not sent."""
+
+    def __init__(self, path: str, endpoints: dict[str, Endpoint]) -> None:
+        self.path = path
+        self.endpoints = endpoints
+        self._by_method = {"HEAD": endpoints["GET"]} | endpoints if "GET" in endpoints else endpoints
+        self._allow = ", ".join(sorted(self._by_method)).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = self._by_method.get(scope["method"])
+        if chosen is None:
+            detail = f"Esta ruta admite: {self._allow.decode()}"
+            raise Problem(WRONG_METHOD, detail, headers=[(b"allow", self._allow)])
+        await chosen(scope, receive, send)
+
+
+def path_id(text: str) -> int:
+    """The id in a path; 0, which no row has, for what cannot be one."""
+    if text.isascii() and text.isdigit() and len(text) < 20 and (id := int(text)) < 2**63:
+        return id
+    return 0
+
+
+def shown_id(request: Request) -> str:
+    """The path's id as the client wrote it, for a message."""
+    return str(request.path_params["id"])[:40]

@@ -1,0 +1,73 @@
+"""bcrypt off the event loop: a small pool of low-priority threads with a bounded queue."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import bcrypt
+
+from core.problems import BUSY, Problem
+
+MAX_BYTES = 72
+THREADS = 2
+MAX_WAITING = 64
+NICENESS = 10
+
+T = TypeVar("T")
+
+
+class Passwords:
+    """Hashes and verifies passwords at one cost (`rounds`, a power of two).
+
+    Every call raises Problem 503 when MAX_WAITING others already wait."""
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+        self.waiting = 0
+        self._threads = ThreadPoolExecutor(THREADS, "bcrypt", initializer=_yield_to_requests)
+        # A well-formed hash that no password has: verifying against it takes the time of a real one.
+        self._decoy = bcrypt.gensalt(rounds).decode() + "." * 31
+
+    async def hash(self, password: str) -> str:
+        """The bcrypt hash of at most 72 bytes of UTF-8."""
+        hashed = await self._run(bcrypt.hashpw, password.encode(), bcrypt.gensalt(self.rounds))
+        return hashed.decode()
+
+    async def verify(self, password: str, hashed: str | None) -> bool:
+        """Whether `hashed` is of `password`. With None (no such user) it takes as long, and is False."""
+        matches = await self._run(_check, password.encode(), (hashed or self._decoy).encode())
+        return matches and hashed is not None
+
+    def outdated(self, hashed: str) -> bool:
+        """Whether a hash was made at another cost than today's."""
+        return not hashed.startswith(f"$2b${self.rounds:02d}$")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, function: Callable[[bytes, bytes], T], password: bytes, other: bytes) -> T:
+        if self.waiting >= MAX_WAITING:
+            raise Problem(BUSY, "Demasiadas contraseñas por verificar", headers=[(b"retry-after", b"2")])
+        self.waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, password, other)
+        finally:
+            self.waiting -= 1
+
+
+def _check(password: bytes, hashed: bytes) -> bool:
+    """False for what can be no password here (too long): bcrypt itself would raise."""
+    if len(password) > MAX_BYTES:
+        bcrypt.checkpw(password[:MAX_BYTES], hashed)
+        return False
+    return bcrypt.checkpw(password, hashed)
+
+
+def _yield_to_requests() -> None:
+    """On Linux a thread has a priority of its own: requests go before hashes."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

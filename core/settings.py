@@ -1,0 +1,171 @@
+"""Every setting of the product: typed, with its meaning, checked before anything starts."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta, Struct
+
+DOTENV = Path(__file__).parent.parent / ".env"
+
+
+class SettingsError(Exception):
+    """A setting that is missing, malformed or unsafe: one line that names it and says what to do."""
+
+    def __init__(self, name: str, what_to_do: str) -> None:
+        super().__init__(f"{name}: {what_to_do}")
+
+
+def _whole(low: int, high: int, meaning: str) -> Meta:
+    return Meta(ge=low, le=high, description=f"{meaning}; a whole number from {low} to {high}")
+
+
+Switch = Literal["on", "off"]
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The environment's variables, by their names in lower case."""
+
+    app_env: Annotated[
+        Literal["development", "production"], Meta(description="production is implied by Heroku's DYNO")
+    ] = "development"
+    database_url: Annotated[
+        str, Meta(description="postgresql://user:password@host:5432/database; empty: the embedded PostgreSQL")
+    ] = ""
+    read_database_url: Annotated[str, Meta(description="a follower that serves lists, exports and sums")] = ""
+    database_direct_url: Annotated[
+        str, Meta(description="past the pooler, for migrations and LISTEN, when DATABASE_URL is a PgBouncer")
+    ] = ""
+    db_pool_min: Annotated[int, _whole(0, 1000, "connections kept open per process")] = 1
+    db_pool_max: Annotated[int, _whole(1, 1000, "connections at most per process")] = 10
+    db_timeout_seconds: Annotated[
+        float, Meta(gt=0, le=30, description="longest wait for a connection; a number from 0 to 30")
+    ] = 3.0
+    db_prepare: Annotated[Switch, Meta(description="prepared statements: on, or off behind PgBouncer")] = "on"
+    db_coalesce: Annotated[Switch, Meta(description="requests that wait share a round trip: on or off")] = (
+        "on"
+    )
+    jwt_secret: Annotated[
+        str, Meta(description="signs access tokens: 32 bytes or more, e.g. from `openssl rand -hex 32`")
+    ] = ""
+    jwt_secret_previous: Annotated[str, Meta(description="the secret before a change: still verifies")] = ""
+    access_token_minutes: Annotated[int, _whole(1, 1440, "how long an access token lives")] = 30
+    refresh_token_days: Annotated[int, _whole(1, 365, "how long an unused refresh token lives")] = 30
+    password_min_length: Annotated[int, _whole(1, 64, "fewest characters of a password")] = 8
+    bcrypt_rounds: Annotated[int, _whole(4, 16, "cost of a password hash, as a power of two")] = 12
+    first_admin: Annotated[
+        Literal["register", "cli"],
+        Meta(
+            description="who becomes the first admin: who registers first, or only `python app.py create-admin`"
+        ),
+    ] = "register"
+    require_verified: Annotated[
+        Literal["true", "false"], Meta(description="login only with a verified correo: true or false")
+    ] = "false"
+    mail_url: Annotated[str, Meta(description="smtp://user:password@host:587")] = ""
+    mail_from: Annotated[str, Meta(description="sender of the mails")] = "ventas@localhost"
+    public_url: Annotated[str, Meta(description="where clients reach the API, for links in mails")] = ""
+    cors_origins: Annotated[
+        str, Meta(description="origins that browsers may call from, separated by commas")
+    ] = ""
+    trusted_proxies: Annotated[
+        int, _whole(0, 10, "proxies to believe in X-Forwarded-For, from the right")
+    ] = 0
+    metrics_token: Annotated[str, Meta(description="bearer that GET /metrics asks for")] = ""
+    max_body_bytes: Annotated[int, _whole(1024, 1 << 30, "largest JSON body")] = 2 << 20
+    host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[int, _whole(0, 65535, "port to listen on")] = 8000
+    web_concurrency: Annotated[int, _whole(1, 64, "processes")] = 1
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error")
+    ] = "info"
+
+    @property
+    def production(self) -> bool:
+        return self.app_env == "production"
+
+    @property
+    def direct_url(self) -> str:
+        return self.database_direct_url or self.database_url
+
+
+def environment(environ: Mapping[str, str], dotenv: Path = DOTENV) -> dict[str, str]:
+    """The real environment, over `.env` outside production."""
+    if _production(environ) or not dotenv.exists():
+        return dict(environ)
+    return {name: value for name, value in dotenv_values(dotenv).items() if value} | dict(environ)
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """The settings of an environment. Raises SettingsError at the first that cannot stand."""
+    values = {name.lower(): value for name, value in environ.items() if value.strip()}
+    production = _production(environ)
+    values["app_env"] = "production" if production else values.get("app_env", "development")
+    if production:
+        values.setdefault("first_admin", "cli")
+    if "DYNO" in environ:
+        values.setdefault("trusted_proxies", "1")
+        values.setdefault("host", "0.0.0.0")  # noqa: S104 - Heroku's router reaches the dyno from outside
+    values["database_url"] = values.get("database_url") or _from_parts(values)
+    for name in ("database_url", "read_database_url", "database_direct_url"):
+        if values.get(name):
+            values[name] = _database_url(name, values[name], heroku="DYNO" in environ)
+    known = {name: values[name] for name in Settings.__struct_fields__ if name in values}
+    try:
+        settings = msgspec.convert(known, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        name = re.sub(r".*`\$\.(\w+)`$", r"\1", str(error), flags=re.DOTALL)
+        raise SettingsError(
+            name.upper(), f"its value cannot be used; it is: {meanings()[name.upper()]}"
+        ) from None
+    _refuse_unsafe(settings)
+    return settings
+
+
+def meanings() -> dict[str, str]:
+    """Every setting's name and what it means."""
+    properties = msgspec.json.schema_components([Settings])[1]["Settings"]["properties"]
+    return {name.upper(): schema["description"] for name, schema in properties.items()}
+
+
+def _production(environ: Mapping[str, str]) -> bool:
+    return environ.get("APP_ENV", "production" if "DYNO" in environ else "") == "production"
+
+
+def _from_parts(values: Mapping[str, str]) -> str:
+    """The notes' POSTGRES_* variables as one URL."""
+    if "postgres_server" not in values:
+        return ""
+    user = quote(values.get("postgres_user", "postgres"), safe="")
+    password = quote(values.get("postgres_password", ""), safe="")
+    database = quote(values.get("postgres_db", "postgres"), safe="")
+    port = values.get("postgres_port", "5432")
+    return f"postgresql://{user}:{password}@{values['postgres_server']}:{port}/{database}"
+
+
+def _database_url(name: str, url: str, heroku: bool) -> str:
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("postgres", "postgresql") or not separator:
+        raise SettingsError(name.upper(), "set it to postgresql://user:password@host:5432/database")
+    if heroku and "sslmode=" not in rest:
+        rest += ("&" if "?" in rest else "?") + "sslmode=require"
+    return f"postgresql://{rest}"
+
+
+def _refuse_unsafe(settings: Settings) -> None:
+    for name in ("jwt_secret", "jwt_secret_previous"):
+        secret = getattr(settings, name)
+        if (secret or (name == "jwt_secret" and settings.production)) and len(secret.encode()) < 32:
+            raise SettingsError(name.upper(), "set it to 32 bytes or more, e.g. from `openssl rand -hex 32`")
+    if settings.db_pool_min > settings.db_pool_max:
+        raise SettingsError("DB_POOL_MIN", "set it no higher than DB_POOL_MAX")
+    if settings.production and not settings.database_url:
+        raise SettingsError("DATABASE_URL", "set it to postgresql://user:password@host:5432/database")
+    if settings.production and settings.password_min_length < 8:
+        raise SettingsError("PASSWORD_MIN_LENGTH", "set it to 8 or more in production")
+    if settings.production and settings.bcrypt_rounds < 10:
+        raise SettingsError("BCRYPT_ROUNDS", "set it to 10 or more in production")

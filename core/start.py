@@ -1,0 +1,129 @@
+"""What a process opens before it serves: settings, database, migrations, services."""
+
+import asyncio
+import logging
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from pathlib import Path
+
+from msgspec import structs
+
+from core import migration_guard, migrations, settings
+from core.asgi import StartError
+from core.database import Database, open_database
+from core.embedded import EmbeddedPostgresError, data_home, embedded_postgres
+from core.keys import Keys
+from core.passwords import Passwords
+from core.services import Services
+from core.settings import Settings, SettingsError
+from core.tokens import Tokens
+
+CHECKOUT = Path(__file__).parent.parent
+
+log = logging.getLogger("ventas")
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings of an environment and, locally, of `.env`. Raises StartError."""
+    try:
+        return settings.load(settings.environment(environ))
+    except SettingsError as error:
+        raise StartError(str(error)) from None
+
+
+@asynccontextmanager
+async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
+    """Everything a request uses, open until the process ends. Raises StartError."""
+    async with AsyncExitStack() as stack:
+        try:
+            chosen = with_local_secret(load_settings(environ))
+            url = await asyncio.to_thread(stack.enter_context, database_url(chosen))
+            chosen = structs.replace(chosen, database_url=url)
+            await asyncio.to_thread(migrate_or_refuse, chosen)
+        except (EmbeddedPostgresError, migrations.MigrationError) as error:
+            raise StartError(str(error)) from None
+        db = await stack.enter_async_context(_open(chosen, chosen.database_url))
+        read_db = db
+        if chosen.read_database_url:
+            read_db = await stack.enter_async_context(_open(chosen, chosen.read_database_url))
+        passwords = Passwords(chosen.bcrypt_rounds)
+        stack.callback(passwords.close)
+        yield Services(
+            settings=chosen,
+            db=db,
+            read_db=read_db,
+            tokens=Tokens(chosen.jwt_secret, chosen.jwt_secret_previous, chosen.access_token_minutes),
+            keys=Keys(chosen.jwt_secret, chosen.jwt_secret_previous),
+            passwords=passwords,
+        )
+
+
+def with_local_secret(chosen: Settings) -> Settings:
+    """Outside production, without JWT_SECRET: a random one, made once and kept with the local data."""
+    if chosen.jwt_secret:
+        return chosen
+    file = data_home(CHECKOUT) / "jwt_secret"
+    if not file.exists():
+        _write_once(file, secrets.token_hex(32))
+    return structs.replace(chosen, jwt_secret=file.read_text())
+
+
+def _write_once(file: Path, text: str) -> None:
+    """Whole or not at all, and not if another process was first."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent) as draft:
+        draft.write(text)
+        draft.flush()
+        with suppress(FileExistsError):
+            os.link(draft.name, file)
+
+
+@contextmanager
+def database_url(chosen: Settings) -> Iterator[str]:
+    """DATABASE_URL, or that of the embedded PostgreSQL, which runs as long as the context."""
+    if chosen.database_url:
+        yield chosen.database_url
+    else:
+        with embedded_postgres(data_home(CHECKOUT) / "postgres") as url:
+            yield url
+
+
+@contextmanager
+def direct_url(chosen: Settings) -> Iterator[str]:
+    """Where migrations go: past a pooler, when there is one."""
+    with database_url(chosen) as url:
+        yield chosen.database_direct_url or url
+
+
+def migrate_or_refuse(chosen: Settings) -> None:
+    """Locally, applies what is pending; in production raises StartError that names it."""
+    try:
+        missing = migrations.pending(chosen.direct_url)
+    except migrations.MigrationError as error:
+        if not chosen.production:
+            raise
+        log.warning("the database cannot be asked for its migrations: %s", error)
+        return
+    if missing and chosen.production:
+        raise StartError(f"pending migrations: {', '.join(missing)}; run `python app.py migrate`")
+    if missing:
+        migration_guard.apply(chosen.direct_url, say=log.info)
+
+
+def _open(chosen: Settings, url: str) -> AbstractAsyncContextManager[Database]:
+    return open_database(
+        url,
+        pool_min=chosen.db_pool_min,
+        pool_max=chosen.db_pool_max,
+        timeout=chosen.db_timeout_seconds,
+        prepare=chosen.db_prepare == "on",
+        coalesce=chosen.db_coalesce == "on",
+    )

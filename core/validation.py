@@ -1,0 +1,189 @@
+"""Bytes and query strings into structs, and the Spanish sentences for what does not fit."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct, inspect
+
+from core.problems import BAD_JSON, Problem, invalid, invalid_fields
+
+MAX_ERRORS = 100
+
+Error = dict[str, object]
+
+
+class Body(Struct, forbid_unknown_fields=True, frozen=True):
+    """Base of every request body: a field that is not declared is an error."""
+
+
+class Query(Struct, forbid_unknown_fields=True, frozen=True):
+    """Base of every query string: a parameter that is not declared, or comes twice, is an error."""
+
+
+def body_decoder(type_: Any) -> Callable[[bytes], Any]:
+    """A function from JSON bytes to `type_` (a Body or a list of them).
+
+    Raises Problem: 400 when it is not JSON, 422 with every field at fault when it does not fit."""
+    decode = msgspec.json.Decoder(type_).decode
+    item = get_args(type_)[0] if get_origin(type_) is list else type_
+    required = sum(field.required for field in msgspec.structs.fields(item)) if item is not None else 0
+
+    def decoder(body: bytes) -> Any:
+        try:
+            value = decode(body)
+        except (ValueError, RecursionError) as error:
+            _refuse(body, type_, error)
+        # Every required key needs a colon of its own: with no colon to spare, no key came twice.
+        if body.count(b":") > required:
+            _parse(body)
+        return value
+
+    return decoder
+
+
+def decode_query(query: bytes, type_: type[Query]) -> Any:
+    """The struct of a query string. Raises Problem 422 with every parameter at fault."""
+    return _decode_pairs(query, type_, "consulta")
+
+
+def decode_form(body: bytes, type_: type[Struct]) -> Any:
+    """The struct of an application/x-www-form-urlencoded body. Raises Problem 422, as for a query."""
+    return _decode_pairs(body, type_, "cuerpo")
+
+
+def _decode_pairs(encoded: bytes, type_: type[Struct], whole: str) -> Any:
+    try:
+        pairs = parse_qsl(
+            encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
+        )
+    except ValueError:
+        raise invalid(whole, "debe ser texto UTF-8 codificado con %XX, de hasta 100 valores") from None
+    values = _unique(pairs)
+    try:
+        return msgspec.convert(values, type_, strict=False)
+    except msgspec.ValidationError as error:
+        errores = _struct_errors(values, type_, strict=False)
+        raise invalid_fields(errores or [_error(whole, str(error))]) from None
+
+
+def _refuse(body: bytes, type_: Any, error: Exception) -> NoReturn:
+    errores = list(_errors(_parse(body), type_))[:MAX_ERRORS]
+    raise invalid_fields(errores or [_error("cuerpo", str(error))]) from None
+
+
+def _parse(body: bytes) -> object:
+    """The JSON as plain objects, by the standard library: it tells what msgspec does not (repeated keys)."""
+    try:
+        return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise invalid("cuerpo", "tiene demasiados niveles") from None
+    except ValueError:
+        raise Problem(BAD_JSON, "El cuerpo no es JSON válido en UTF-8") from None
+
+
+def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise invalid_fields([_error(_printable(n), "está repetido") for n in values if names.count(n) > 1])
+    return values
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _errors(value: object, type_: Any) -> Iterator[Error]:
+    if get_origin(type_) is not list:
+        yield from _struct_errors(value, type_)
+    elif not isinstance(value, list):
+        yield _error("cuerpo", describe(inspect.type_info(type_)))
+    else:
+        (item,) = get_args(type_)
+        for index, row in enumerate(value):
+            yield from ({"indice": index} | error for error in _struct_errors(row, item))
+
+
+def _struct_errors(value: object, type_: type[Struct], *, strict: bool = True) -> list[Error]:
+    if not isinstance(value, dict):
+        return [_error("cuerpo", "debe ser un objeto JSON")]
+    errors = []
+    fields = _fields(type_)
+    for name, (required, hint, text) in fields.items():
+        if name not in value:
+            if required:
+                errors.append(_error(name, "es obligatorio"))
+        elif not _fits(value[name], hint, strict):
+            errors.append(_error(name, text))
+    unknown = [name for name in value if name not in fields]
+    return errors + [_error(_printable(name), "no es un campo conocido") for name in unknown[:MAX_ERRORS]]
+
+
+@cache
+def _fields(type_: type[Struct]) -> dict[str, tuple[bool, Any, str]]:
+    hints = get_type_hints(type_, include_extras=True)
+    return {
+        field.encode_name: (field.required, hints[field.name], describe(inspect.type_info(hints[field.name])))
+        for field in msgspec.structs.fields(type_)
+    }
+
+
+def _fits(value: object, hint: Any, strict: bool) -> bool:
+    if isinstance(value, str) and not value.isprintable() and _printable(value) != value:
+        return False
+    try:
+        msgspec.convert(value, hint, strict=strict)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _printable(text: str) -> str:
+    """The text without lone surrogates, which no UTF-8 answer can carry."""
+    return text.encode("utf-8", "replace").decode()[:100]
+
+
+def _error(campo: str, mensaje: str) -> Error:
+    return {"campo": campo, "mensaje": mensaje}
+
+
+def describe(info: inspect.Type) -> str:
+    """What a value of this type must be, in Spanish; `Meta(extra={"mensaje": …})` says it better."""
+    return "debe ser " + " o ".join(dict.fromkeys(_alternatives(info)))
+
+
+def _alternatives(info: inspect.Type) -> Iterator[str]:
+    match info:
+        case inspect.Metadata(extra={"mensaje": mensaje}):
+            yield mensaje
+        case inspect.Metadata(type=inner):
+            yield from _alternatives(inner)
+        case inspect.UnionType(types=types):
+            for inner in types:
+                yield from _alternatives(inner)
+        case inspect.NoneType():
+            yield "null"
+        case inspect.BoolType():
+            yield "true o false"
+        case inspect.IntType(ge=None, le=None):
+            yield "un número entero"
+        case inspect.IntType(ge=low, le=high):
+            yield f"un número entero de {low} a {high}"
+        case inspect.StrType(min_length=low, max_length=int(high)):
+            yield f"un texto de {low or 0} a {high} caracteres"
+        case inspect.StrType():
+            yield "un texto"
+        case inspect.DateTimeType():
+            yield "una fecha y hora RFC 3339, como 2026-01-31T10:00:00Z"
+        case inspect.LiteralType(values=values):
+            yield "uno de: " + ", ".join(map(str, values))
+        case inspect.ListType(max_length=None):
+            yield "una lista JSON"
+        case inspect.ListType(max_length=high):
+            yield f"una lista JSON de hasta {high} elementos"
+        case _:
+            yield "un valor de otro tipo"

@@ -1,0 +1,107 @@
+"""ASGI messages: what a request brings, what an answer sends."""
+
+import asyncio
+import ipaddress
+from collections.abc import Sequence
+
+from starlette.types import Receive, Scope, Send
+
+from core.problems import SLOW_BODY, TOO_LARGE, WRONG_MEDIA, Problem, invalid
+
+BODY_SECONDS = 20
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was whole."""
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """A header's value; `name` in lower case. Raises Problem 422 when it comes more than once."""
+    values = [value for key, value in scope["headers"] if key == name]
+    if len(values) > 1:
+        raise invalid(name.decode(), "está repetido")
+    return values[0] if values else None
+
+
+def check_media(scope: Scope, accepted: Sequence[str]) -> str | None:
+    """The media type of the body, without its parameters; None when the request names none.
+
+    Raises Problem 415 when it is not one of `accepted`."""
+    value = header(scope, b"content-type")
+    if value is None:
+        return None
+    media = value.partition(b";")[0].strip().lower().decode("latin-1")
+    if media not in accepted:
+        raise wrong_media(accepted)
+    return media
+
+
+def wrong_media(accepted: Sequence[str]) -> Problem:
+    return Problem(WRONG_MEDIA, f"El cuerpo debe ser {' o '.join(accepted)}")
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises Problem 413 past `limit` bytes, 408 when it takes over BODY_SECONDS."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        body = await _read_rest(receive, body, limit)
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+async def _read_rest(receive: Receive, body: bytes, limit: int) -> bytes:
+    chunks, size, more = [body], len(body), True
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while more and size <= limit:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+                more = message.get("more_body", False)
+    except TimeoutError:
+        detail = f"El cuerpo no llegó completo en {BODY_SECONDS} segundos"
+        raise Problem(SLOW_BODY, detail, headers=[(b"connection", b"close")]) from None
+    return b"".join(chunks)
+
+
+def too_large(limit: int) -> Problem:
+    """413, and the rest of the body is not waited for."""
+    return Problem(TOO_LARGE, f"El cuerpo pasa de {limit} bytes", headers=[(b"connection", b"close")])
+
+
+async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """One whole answer; a 304 or 204 has no body and says no length (RFC 9110 section 8.6)."""
+    length = [(b"content-length", b"%d" % len(body))] if status not in (204, 304) else []
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def client_address(scope: Scope, trusted_proxies: int) -> str:
+    """Who really asks: the X-Forwarded-For entry that the outermost trusted proxy appended, or the peer.
+
+    What stands left of that entry was written by the client, and is not believed."""
+    peer: str = scope["client"][0] if scope.get("client") else ""
+    if not trusted_proxies:
+        return peer
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    entries = [entry.strip() for entry in ",".join(values).split(",") if entry.strip()]
+    return _address(entries[-trusted_proxies]) or peer if len(entries) >= trusted_proxies else peer
+
+
+def _address(entry: str) -> str:
+    """An entry without port or brackets; empty when it is no address."""
+    bare = entry.partition("]")[0].lstrip("[") if entry.startswith("[") else entry
+    if bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        return ""

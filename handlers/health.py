@@ -1,0 +1,26 @@
+"""What an operator's probe asks: is the process alive, can it serve."""
+
+from msgspec import Struct
+
+from core import migrations
+from core.endpoint import Request, endpoint
+from core.problems import NOT_MIGRATED, DatabaseUnavailable
+from sql import migraciones
+
+
+class Health(Struct, frozen=True):
+    estado: str
+
+
+@endpoint(public=True)
+async def alive(request: Request) -> Health:
+    """Tell that the process is alive; the database is not asked."""
+    return Health("vivo")
+
+
+@endpoint(public=True, problems=[NOT_MIGRATED])
+async def ready(request: Request) -> Health:
+    """Tell whether requests can be served: the database answers and has every migration."""
+    if set(migrations.names()) - await migraciones.applied(request.services.db):
+        raise DatabaseUnavailable(NOT_MIGRATED)
+    return Health("listo")

@@ -1,0 +1,57 @@
+"""Keyset pages: their query, their opaque cursors, and the headers that lead on."""
+
+import base64
+import binascii
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import parse_qsl, quote, urlencode
+
+import msgspec
+from msgspec import Meta
+
+from core.endpoint import Request
+from core.problems import invalid
+from core.validation import Query
+from core.wire import Headers
+
+T = TypeVar("T")
+MAC_BYTES = 16
+
+
+class ListQuery(Query, frozen=True):
+    """What every list takes: a page's size, where it begins, and whether to count them all."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    despues: Annotated[str, Meta(max_length=500)] | None = None
+    total: Literal["exacto", "estimado"] | None = None
+
+
+def make_cursor(request: Request, list_name: str, place: object) -> str:
+    """A place in a list, readable by this API alone and for that list alone."""
+    data = msgspec.json.encode(place)
+    return base64.urlsafe_b64encode(request.services.keys.sign(list_name, data) + data).rstrip(b"=").decode()
+
+
+def read_cursor(request: Request, list_name: str, cursor: str | None, type_: type[T]) -> T | None:
+    """The place of a cursor, None without one. Raises Problem 422 when it is not one of that list's."""
+    if cursor is None:
+        return None
+    try:
+        signed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        signed = b""
+    signature, data = signed[:MAC_BYTES], signed[MAC_BYTES:]
+    if not request.services.keys.verify(list_name, data, signature):
+        raise invalid("despues", "debe ser un cursor de esta misma lista, sin cambios")
+    return msgspec.json.decode(data, type=type_)
+
+
+def page_headers(request: Request, cursor: str | None, total: int | None) -> Headers:
+    """Link (RFC 8288) to the next page, when there is one, and X-Total-Count, when asked for."""
+    headers = []
+    if cursor is not None:
+        pairs = [pair for pair in parse_qsl(request.scope["query_string"].decode()) if pair[0] != "despues"]
+        target = quote(request.scope["path"]) + "/?" + urlencode([*pairs, ("despues", cursor)])
+        headers.append((b"link", f'<{target}>; rel="next"'.encode()))
+    if total is not None:
+        headers.append((b"x-total-count", b"%d" % total))
+    return headers

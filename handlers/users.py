@@ -1,0 +1,237 @@
+"""Users: who registers, what they may know of each other, and how they change."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType, structs
+
+from core.auth import forbidden
+from core.conditional import etag, moved_on, unchanged, wanted_versions
+from core.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
+from core.problems import (
+    FORBIDDEN,
+    MOVED_ON,
+    NO_USER,
+    TAKEN,
+    WRONG_PASSWORD,
+    ConstraintViolated,
+    Problem,
+)
+from core.tokens import Rol
+from core.validation import Body
+from handlers.fields import Correo, Direccion, Nombre, Password, Telefono, Username, normal
+from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor
+from handlers.passwords import check_password
+from sql import usuarios
+from sql.usuarios import Change, Perfil, Publico
+
+UPDATED = Answered("Usuario actualizado correctamente")
+DELETED = Answered("Usuario eliminado correctamente")
+
+
+class NewUser(Body, frozen=True):
+    """Who registers; `creacion` is accepted and ignored: the server's clock decides."""
+
+    username: Username
+    password: Password
+    nombre: Nombre
+    apellido: Nombre
+    telefono: Telefono
+    correo: Correo
+    direccion: Direccion | None = None
+    creacion: datetime | None = None
+
+
+class UserChanges(Body, frozen=True):
+    """Only the fields sent change. `rol` and `estado` are an admin's to set."""
+
+    username: Username | UnsetType = UNSET
+    password: Password | UnsetType = UNSET
+    password_actual: Password | UnsetType = UNSET
+    nombre: Nombre | UnsetType = UNSET
+    apellido: Nombre | UnsetType = UNSET
+    telefono: Telefono | UnsetType = UNSET
+    correo: Correo | UnsetType = UNSET
+    direccion: Direccion | None | UnsetType = UNSET
+    estado: bool | UnsetType = UNSET
+    rol: Rol | UnsetType = UNSET
+
+
+class WholeUser(NewUser, frozen=True):
+    """A full replacement: every required field must be there."""
+
+    password_actual: Password | UnsetType = UNSET
+    estado: bool | UnsetType = UNSET
+    rol: Rol | UnsetType = UNSET
+
+
+class UserFilters(ListQuery, frozen=True):
+    """`q` is a prefix of username, nombre, apellido or correo, in any letter case."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]+\Z")] | None = None
+    estado: bool | None = None
+    rol: Rol | None = None
+
+
+@endpoint(status=201, public=True, location="/user/{id}", problems=[TAKEN])
+async def create(request: Request, new: NewUser) -> Created:
+    """Register a user."""
+    services = request.services
+    check_password(services.settings, new.password)
+    columns = _columns(new)
+    columns["password"] = await services.passwords.hash(new.password)
+    with _taken("Error creando usuario"):
+        id = await usuarios.insert(
+            services.db, first_admin=services.settings.first_admin == "register", **columns
+        )
+    return Created("Usuario creado correctamente", id)
+
+
+@endpoint(admin=True)
+async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
+    """List users, by rising id."""
+    after = read_cursor(request, "usuarios", query.despues, int) or 0
+    filters = usuarios.Filters(query.q and normal(query.q), query.estado, query.rol)
+    found = await usuarios.page(request.read_db, filters, after=after, limit=query.limit + 1)
+    page = found[: query.limit]
+    cursor = make_cursor(request, "usuarios", page[-1].id) if len(found) > len(page) else None
+    total = None
+    if query.total == "exacto":
+        total = await usuarios.count(request.read_db, filters)
+    elif query.total == "estimado":
+        total = await usuarios.estimate(request.read_db)
+    return Reply(page, page_headers(request, cursor, total))
+
+
+@endpoint(problems=[FORBIDDEN, NO_USER])
+async def show(request: Request, id: int) -> Reply[Publico]:
+    """Read a user."""
+    _allow(request, id)
+    found = await usuarios.by_id(request.db, id)
+    if found is None:
+        raise Problem(NO_USER, f"No existe el usuario con el id {shown_id(request)}")
+    return _tagged(request, found.version, found.usuario)
+
+
+@endpoint(problems=[NO_USER])
+async def show_me(request: Request) -> Reply[Perfil]:
+    """Read one's own profile."""
+    found = await usuarios.profile(request.db, request.caller.id)
+    if found is None:
+        raise Problem(NO_USER, f"No existe el usuario con el id {request.caller.id}")
+    return _tagged(request, found.version, found.usuario)
+
+
+@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON])
+async def update(request: Request, id: int, changes: UserChanges) -> Answered:
+    """Change some fields of a user."""
+    _allow(request, id)
+    return await _update(request, id, shown_id(request), changes)
+
+
+@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON])
+async def update_me(request: Request, changes: UserChanges) -> Answered:
+    """Change some fields of one's own."""
+    return await _update(request, request.caller.id, str(request.caller.id), changes)
+
+
+@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON])
+async def replace(request: Request, id: int, whole: WholeUser) -> Answered:
+    """Replace a user."""
+    _allow(request, id)
+    return await _update(request, id, shown_id(request), whole)
+
+
+@endpoint(problems=[FORBIDDEN, NO_USER, MOVED_ON])
+async def remove(request: Request, id: int) -> Answered:
+    """Delete a user, with their sales."""
+    _allow(request, id)
+    return await _remove(request, id, shown_id(request))
+
+
+@endpoint(problems=[NO_USER, MOVED_ON])
+async def remove_me(request: Request) -> Answered:
+    """Delete oneself, with one's sales."""
+    return await _remove(request, request.caller.id, str(request.caller.id))
+
+
+async def _update(request: Request, id: int, shown: str, changes: UserChanges | WholeUser) -> Answered:
+    columns = _columns(changes)
+    if not request.caller.admin and columns.keys() & {"rol", "estado"}:
+        raise Problem(FORBIDDEN, "Solo un admin puede cambiar rol o estado")
+    if "password" in columns:
+        columns["password"] = await _new_password(request, id, changes)
+    with _taken("Error actualizando usuario"):
+        change = await usuarios.update(
+            request.db,
+            id,
+            columns,
+            versions=wanted_versions(request.scope),
+            keep_session=request.caller.session,
+        )
+    _check(change, f"No existe el usuario con el id {shown} por lo tanto no se puede actualizar")
+    return UPDATED
+
+
+async def _remove(request: Request, id: int, shown: str) -> Answered:
+    change = await usuarios.delete(request.db, id, versions=wanted_versions(request.scope))
+    _check(change, f"No existe el usuario con el id {shown} por lo tanto no se elimina")
+    return DELETED
+
+
+async def _new_password(request: Request, id: int, changes: UserChanges | WholeUser) -> str:
+    """The hash of the new password; one's own is changed only by who knows the current one."""
+    passwords = request.services.passwords
+    password = changes.password
+    assert password is not UNSET  # noqa: S101 - the caller looked
+    check_password(request.services.settings, password)
+    if id == request.caller.id:
+        current = await usuarios.credentials_by_id(request.db, id)
+        stated = changes.password_actual
+        if stated is UNSET or current is None or not await passwords.verify(stated, current.password):
+            raise Problem(WRONG_PASSWORD, "password_actual falta o no es la contraseña actual")
+    return await passwords.hash(password)
+
+
+def _allow(request: Request, id: int) -> None:
+    """An ordinary user may name only their own id, whether or not another exists."""
+    if not request.caller.admin and request.caller.id != id:
+        raise forbidden()
+
+
+def _check(change: Change, missing: str) -> None:
+    if not change.found:
+        raise Problem(NO_USER, missing)
+    if not change.changed:
+        raise moved_on()
+
+
+def _tagged(request: Request, version: int, body: Publico) -> Reply[Any]:
+    if unchanged(request.scope, version):
+        return Reply(None, [etag(version)], status=304)
+    return Reply(body, [etag(version)])
+
+
+def _columns(sent: NewUser | UserChanges) -> dict[str, Any]:
+    """The columns that a body sets, one spelling each."""
+    columns = {name: value for name, value in structs.asdict(sent).items() if value is not UNSET}
+    for name in ("creacion", "password_actual"):
+        columns.pop(name, None)
+    for name in columns.keys() & {"username", "correo", "nombre", "apellido"}:
+        columns[name] = normal(columns[name])
+    if "telefono" in columns:
+        columns["telefono"] = str(columns["telefono"])
+    return columns
+
+
+@contextmanager
+def _taken(beginning: str) -> Iterator[None]:
+    """A taken username or correo, told as the failure of what was tried."""
+    try:
+        yield
+    except ConstraintViolated as violated:
+        if violated.kind is TAKEN:
+            raise Problem(TAKEN, f"{beginning}: {violated.detail}") from None
+        raise

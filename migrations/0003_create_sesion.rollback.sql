@@ -1,0 +1,2 @@
+DROP TABLE revocacion;
+DROP TABLE sesion;

@@ -1,0 +1,201 @@
+"""A real PostgreSQL per run, a database per test, a real server on it, and the cast."""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+import pytest
+import uvicorn
+from psycopg import sql
+
+from app import application
+from core import migration_guard
+from core.embedded import temporary_postgres
+
+SETTINGS = {
+    "APP_ENV": "development",
+    "BCRYPT_ROUNDS": "4",
+    "JWT_SECRET": "a secret of the tests, of 32 bytes or more",
+    "PASSWORD_MIN_LENGTH": "8",
+    "FIRST_ADMIN": "register",
+}
+PASSWORD = "una clave larga"
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a server where databases may be made: TEST_DATABASE_URL, or one of our own."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+    else:
+        with temporary_postgres() as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> Iterator[str]:
+    """The name of a migrated database, to be cloned."""
+    with _database(postgres, "template") as name:
+        migration_guard.apply(database_url(postgres, name), say=lambda line: None)
+        yield name
+
+
+@pytest.fixture
+def database(postgres: str, template: str) -> Iterator[str]:
+    """The URL of a database of the test's own, migrated and empty."""
+    with _database(postgres, "test", template=template) as name:
+        yield database_url(postgres, name)
+
+
+@pytest.fixture
+def empty_database(postgres: str) -> Iterator[str]:
+    """The URL of a database without any migration."""
+    with _database(postgres, "empty") as name:
+        yield database_url(postgres, name)
+
+
+@pytest.fixture
+def serve(database: str) -> Iterator[Callable[..., str]]:
+    """A function that starts a server on the test's database, with more settings, and returns its URL."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(_server({"DATABASE_URL": database} | settings))
+
+
+@pytest.fixture
+def connect(serve: Callable[..., str]) -> Iterator[Callable[..., httpx.Client]]:
+    """A function that starts a server with more settings and returns a client of it."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(httpx.Client(base_url=serve(**settings)))
+
+
+@pytest.fixture
+def api(connect: Callable[..., httpx.Client]) -> httpx.Client:
+    """A client that has no token."""
+    return connect()
+
+
+@pytest.fixture
+def rows(database: str) -> Iterator[Callable[..., list[tuple]]]:
+    """A function that runs SQL on the test's database and returns the rows."""
+    with psycopg.connect(database, autocommit=True) as connection:
+
+        def run(statement: str, *parameters: object) -> list[tuple]:
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+        yield run
+
+
+@pytest.fixture
+def ana(api: httpx.Client) -> Iterator[httpx.Client]:
+    """The admin: the first to register."""
+    with member(api, "ana") as client:
+        yield client
+
+
+@pytest.fixture
+def beto(ana: httpx.Client, api: httpx.Client) -> Iterator[httpx.Client]:
+    """An ordinary user, who owns sales."""
+    with member(api, "beto") as client:
+        yield client
+
+
+@pytest.fixture
+def carla(ana: httpx.Client, api: httpx.Client) -> Iterator[httpx.Client]:
+    """Another ordinary user, who must never see Beto's."""
+    with member(api, "carla") as client:
+        yield client
+
+
+def new_user(username: str, **fields: object) -> dict[str, object]:
+    """The body of a registration."""
+    return {
+        "username": username,
+        "password": PASSWORD,
+        "nombre": username.capitalize(),
+        "apellido": "Paz",
+        "telefono": 2604538424,
+        "correo": f"{username}@example.com",
+    } | fields
+
+
+def log_in(api: httpx.Client, username: str, password: str = PASSWORD) -> str:
+    """An access token."""
+    answer = api.post("/login/", data={"username": username, "password": password})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["access_token"]
+
+
+@contextmanager
+def member(api: httpx.Client, username: str) -> Iterator[httpx.Client]:
+    """A newly registered user's client, with their token and their `id`."""
+    answer = api.post("/user/", json=new_user(username))
+    assert answer.status_code == 201, answer.text
+    headers = {"Authorization": f"Bearer {log_in(api, username)}"}
+    with httpx.Client(base_url=api.base_url, headers=headers) as client:
+        client.id = answer.json()["id"]  # type: ignore[attr-defined]
+        yield client
+
+
+def problem(answer: httpx.Response, status: int, codigo: str) -> dict[str, object]:
+    """Checks the one error shape and returns the problem."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["codigo"] == codigo
+    assert body["status"] == status
+    assert body["type"] == f"/problemas#{codigo}"
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+def database_url(server: str, name: str) -> str:
+    return urlsplit(server)._replace(path=f"/{name}").geturl()
+
+
+@contextmanager
+def _database(server: str, kind: str, template: str | None = None) -> Iterator[str]:
+    name = f"{kind}_{os.getpid()}_{next(_numbers)}"
+    create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template:
+        create += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(create)
+        try:
+            yield name
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def _server(settings: dict[str, str]) -> Iterator[str]:
+    """uvicorn in a thread of this process, on a free port of the loopback."""
+    app = application(SETTINGS | settings)
+    config = uvicorn.Config(app, port=0, log_level="warning", server_header=False, proxy_headers=False)
+    server = uvicorn.Server(config)
+    started = threading.Event()
+    thread = threading.Thread(target=lambda: (server.run(), started.set()))
+    original = server.startup
+
+    async def startup(sockets: object = None) -> None:
+        await original(sockets)  # type: ignore[arg-type]
+        started.set()
+
+    server.startup = startup  # type: ignore[method-assign,assignment]
+    thread.start()
+    started.wait()
+    assert server.started, "the server did not start"
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
