@@ -1,0 +1,143 @@
+"""The commands that a newcomer, the CI and Heroku begin with."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from uvicorn.main import main as uvicorn
+
+from core.locks import locked
+
+CHECKOUT = Path(__file__).parents[1]
+SCRIPTS = ["serve", "setup", "test"]
+
+
+def run(script: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a script with nothing else in its environment."""
+    environ = {"PATH": os.defpath, "PYTHON": sys.executable} | environ
+    return subprocess.run([script, *arguments], env=environ, cwd="/", capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_explains_itself(name: str) -> None:
+    assert run(CHECKOUT / "scripts" / name, "--help").stdout.startswith(f"Usage: scripts/{name}")
+    assert f"| `{name}` |" in (CHECKOUT / "scripts/README.md").read_text()
+
+
+@pytest.mark.parametrize("script", [*(f"scripts/{name}" for name in SCRIPTS), ".ci/run"])
+def test_a_script_is_for_any_shell(script: str) -> None:
+    assert os.access(CHECKOUT / script, os.X_OK)
+    assert subprocess.run(["sh", "-n", script], cwd=CHECKOUT).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout that needs no package, with its environment made; its path has a space."""
+    checkout = tmp_path_factory.mktemp("a b")
+    (checkout / "scripts").mkdir()
+    shutil.copy(CHECKOUT / "scripts/setup", checkout / "scripts")
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        (checkout / name).write_text("# none\n")
+    assert "making .venv" in run(checkout / "scripts/setup").stderr
+    return checkout
+
+
+@pytest.fixture
+def checkout(made: Path) -> Path:
+    """The same checkout, its environment complete and marked."""
+    run(made / "scripts/setup")
+    (made / ".venv/marker").touch()
+    return made
+
+
+def test_setup_does_nothing_when_nothing_changed(checkout: Path) -> None:
+    again = run(checkout / "scripts/setup")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+
+
+def test_setup_installs_changed_requirements_where_it_is(checkout: Path) -> None:
+    with (checkout / "requirements.txt").open("a") as requirements:
+        requirements.write("# one more\n")
+    changed = run(checkout / "scripts/setup")
+    assert "installing" in changed.stderr
+    assert "making" not in changed.stderr
+    assert (checkout / ".venv/marker").exists()
+
+
+def test_setup_begins_anew_after_a_failed_one_and_one_at_a_time(checkout: Path) -> None:
+    right = (checkout / "requirements-dev.txt").read_text()
+    (checkout / "requirements-dev.txt").write_text("-r nowhere.txt\n")
+    failed = run(checkout / "scripts/setup")
+    assert failed.returncode == 1
+    assert failed.stderr.endswith("once that is mended, run this again\n")
+    (checkout / "requirements-dev.txt").write_text(right)
+    environ = {"PATH": os.defpath, "PYTHON": sys.executable}
+    with locked(checkout / ".venv.lock") as lock:
+        waiting = subprocess.Popen(
+            [checkout / "scripts/setup"], env=environ, stderr=subprocess.PIPE, text=True
+        )
+        assert waiting.stderr
+        assert waiting.stderr.readline() == "scripts/setup: waiting for another one at work here\n"
+        assert (checkout / ".venv/marker").exists()
+        lock.close()
+        assert waiting.communicate()[1].startswith("scripts/setup: making .venv with Python 3.")
+    assert not (checkout / ".venv/marker").exists()
+    assert (checkout / ".venv/ready").exists()
+
+
+def fake_python(folder: Path, body: str) -> str:
+    """A PATH with what the script needs and, when `body` says what it does, a python3."""
+    for program in ("cat", "dirname", "sh"):
+        (folder / program).symlink_to(shutil.which(program) or "")
+    if body:
+        (folder / "python3").write_text(f"#!/bin/sh\n{body}\n")
+        (folder / "python3").chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("python3", "advice"),
+    [
+        ("", "no Python 3.11 or newer: apt install python3 python3-venv (Debian, Ubuntu)"),
+        ("echo 3.10; exit 1", "no Python 3.11 or newer: apt install python3 python3-venv (Debian, Ubuntu)"),
+        (
+            'case "$2" in *ensurepip*) exit 1 ;; esac; echo 3.12',
+            "lacks its venv module: apt install python3.12-venv",
+        ),
+    ],
+)
+def test_setup_says_in_one_line_what_to_install(tmp_path: Path, python3: str, advice: str) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "bin").mkdir()
+    shutil.copy(CHECKOUT / "scripts/setup", tmp_path / "scripts")
+    refused = run(tmp_path / "scripts/setup", PATH=fake_python(tmp_path / "bin", python3), PYTHON="")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert advice in refused.stderr
+
+
+def test_heroku_serves_and_migrates_with_commands_that_exist() -> None:
+    lines = (CHECKOUT / "Procfile").read_text().splitlines()
+    processes = dict(line.split(": ", 1) for line in lines)
+    assert processes["release"] == "python app.py migrate"
+    program, *arguments = shlex.split(processes["web"].replace("$PORT", "8000"))
+    context = uvicorn.make_context(program, arguments)
+    assert context.params["app"] == "app:app"
+    assert (
+        context.params["timeout_keep_alive"] > 90
+    )  # the router's own, after which it drops an idle connection
+    assert (
+        context.params["timeout_graceful_shutdown"] < 30
+    )  # seconds between Heroku's SIGTERM and its SIGKILL
+
+
+def test_heroku_brings_a_database_and_a_secret() -> None:
+    app = json.loads((CHECKOUT / "app.json").read_text())
+    assert app["addons"] == ["heroku-postgresql:essential-0"]
+    assert app["env"]["JWT_SECRET"]["generator"] == "secret"
+    assert (CHECKOUT / ".python-version").read_text() == "3.13\n"
