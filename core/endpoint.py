@@ -82,6 +82,7 @@ class Endpoint:
         self.admin: bool = facts["admin"]
         self.media: Sequence[str] = facts["media"]
         self.location: str | None = facts["location"]
+        self.etag: bool = facts["etag"]
         hints = get_type_hints(handler, include_extras=True)
         self.answer: Any = hints["return"]
         self.path_names: list[str] = []
@@ -148,12 +149,14 @@ def endpoint(
     admin: bool = False,
     media: Sequence[str] = ("application/json",),
     location: str | None = None,
+    etag: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Endpoint]:
     """Declares a handler as an endpoint.
 
     Its parameters say what it takes: an `int` is an id of the path, a `Query` the query string, any other
     type the body; its return type says what it answers with `status`. `problems` are the errors that are
-    its own. Without `public` it needs a token; with `admin`, an admin's. `location` names what was created.
+    its own. Without `public` it needs a token; with `admin`, an admin's. `location` names what was created,
+    and `etag` says that the answer has one.
     """
 
     def declare(handler: Callable[..., Awaitable[Any]]) -> Endpoint:
@@ -165,6 +168,7 @@ def endpoint(
             admin=admin,
             media=media,
             location=location,
+            etag=etag,
         )
 
     return declare

@@ -41,7 +41,7 @@ class NewUser(Body, frozen=True):
     telefono: Telefono
     correo: Correo
     direccion: Direccion | None = None
-    creacion: datetime | None = None
+    creacion: Annotated[datetime, Meta(extra_json_schema={"format": "date-time"})] | None = None
 
 
 class UserChanges(Body, frozen=True):
@@ -105,7 +105,7 @@ async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
     return Reply(page, page_headers(request, cursor, total))
 
 
-@endpoint(problems=[FORBIDDEN, NO_USER])
+@endpoint(problems=[FORBIDDEN, NO_USER], etag=True)
 async def show(request: Request, id: int) -> Reply[Publico]:
     """Read a user."""
     _allow(request, id)
@@ -115,7 +115,7 @@ async def show(request: Request, id: int) -> Reply[Publico]:
     return _tagged(request, found.version, found.usuario)
 
 
-@endpoint(problems=[NO_USER])
+@endpoint(problems=[NO_USER], etag=True)
 async def show_me(request: Request) -> Reply[Perfil]:
     """Read one's own profile."""
     found = await usuarios.profile(request.db, request.caller.id)
