@@ -1,9 +1,10 @@
 """Puts this project beside other stacks under the same load, on one PostgreSQL, and saves what it measured.
 
-Takes about 13 minutes, or two with --quick. Needs wrk; a peer whose runtime is missing is left out.
+Takes about 13 minutes, or one with --quick. Needs wrk; a peer whose runtime is missing is left out.
 """
 
 import argparse
+import platform
 import sys
 
 from bench.contenders import CACHE, CONTENDERS, CannotBuild, Contender
@@ -64,6 +65,14 @@ def built(names: list[str]) -> list[Contender]:
     return contenders
 
 
+def conditions(options: argparse.Namespace, postgres: str, contenders: list[Contender], others: float) -> str:
+    """What a reader needs to judge the figures."""
+    machine = description([f"PostgreSQL {postgres}", f"Python {platform.python_version()}"])
+    runs = f"medians of {options.rounds} rounds of {options.seconds} s; other programs took {others:.0%} of a core"
+    peers = [f"- {contender.title}: {contender.packages}" for contender in contenders if contender.packages]
+    return "\n".join([f"{machine}; {runs}.", "", *peers])
+
+
 def main() -> int:
     options = arguments()
     if MISSING:
@@ -90,10 +99,10 @@ def main() -> int:
             say("start, memory, reads while others log in")
             waits = measure(CONTENDERS[0], db, server_core)
             parts.append(markdown(("where people wait", "measured"), waits.rows()))
+        parts.insert(0, conditions(options, db.version, contenders, others.share()))
         print(*parts, sep="\n\n")
-        say(f"other programs took {others.share():.0%} of a core meanwhile")
         if options.save:
-            save(results, [description([f"PostgreSQL {db.version}"]), *parts])
+            save(results, parts)
     return 0
 
 

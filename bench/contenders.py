@@ -1,5 +1,6 @@
 """Who takes part: this project with and without coalescing, its peers, and the floor."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,18 @@ class Contender:
     @property
     def ours(self) -> bool:
         return self.name.startswith("ours")
+
+    @property
+    def packages(self) -> str:
+        """What a peer is made of, with versions: `fastify 5.12.8, pg 8.23.1`."""
+        if self.manifest is None:
+            return ""
+        text = self.manifest.read_text()
+        if self.manifest.name == "package.json":
+            return ", ".join(
+                f"{name} {version}" for name, version in json.loads(text)["dependencies"].items()
+            )
+        return ", ".join(text.replace("==", " ").splitlines())
 
     def build(self) -> None:
         """Installs a peer under bench/.cache; does nothing when its manifest has not changed since."""
