@@ -83,6 +83,8 @@ class Endpoint:
         self.media: Sequence[str] = facts["media"]
         self.location: str | None = facts["location"]
         self.etag: bool = facts["etag"]
+        self.produces: Sequence[str] = facts["produces"]
+        self.database: bool = facts["database"]
         hints = get_type_hints(handler, include_extras=True)
         self.answer: Any = hints["return"]
         self.path_names: list[str] = []
@@ -150,13 +152,16 @@ def endpoint(
     media: Sequence[str] = ("application/json",),
     location: str | None = None,
     etag: bool = False,
+    produces: Sequence[str] = ("application/json",),
+    database: bool = True,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Endpoint]:
     """Declares a handler as an endpoint.
 
     Its parameters say what it takes: an `int` is an id of the path, a `Query` the query string, any other
     type the body; its return type says what it answers with `status`. `problems` are the errors that are
     its own. Without `public` it needs a token; with `admin`, an admin's. `location` names what was created,
-    and `etag` says that the answer has one.
+    and `etag` says that the answer has one. `produces` are the media types of an answer that is a Response
+    and no struct; without `database` the answer needs none.
     """
 
     def declare(handler: Callable[..., Awaitable[Any]]) -> Endpoint:
@@ -169,6 +174,8 @@ def endpoint(
             media=media,
             location=location,
             etag=etag,
+            produces=produces,
+            database=database,
         )
 
     return declare

@@ -12,7 +12,7 @@ class Health(Struct, frozen=True):
     estado: str
 
 
-@endpoint(public=True)
+@endpoint(public=True, database=False)
 async def alive(request: Request) -> Health:
     """Tell that the process is alive; the database is not asked."""
     return Health("vivo")
