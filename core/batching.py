@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import psycopg
+from msgspec import Struct
 
 from core.database_errors import problem_of
 from core.database_wire import Columns, Wire
@@ -18,7 +19,7 @@ MOST_WAITING = 1024
 
 
 def _quoted(text: str) -> bytes:
-    return b'"%b"' % text.replace("\\", r"\\").replace('"', r"\"").encode()
+    return b'"%b"' % text.replace("\\", "\\\\").replace('"', '\\"').encode()
 
 
 ELEMENTS: dict[type, Callable[[Any], bytes]] = {
@@ -26,7 +27,7 @@ ELEMENTS: dict[type, Callable[[Any], bytes]] = {
     bool: lambda value: b"t" if value else b"f",
     int: lambda value: b"%d" % value,
     str: _quoted,
-    bytes: lambda value: rb'"\\x%b"' % value.hex().encode(),
+    bytes: lambda value: b'"\\\\x%b"' % value.hex().encode(),
     datetime: lambda value: _quoted(value.isoformat()),
 }
 
@@ -41,7 +42,7 @@ def array(elements: Iterable[bytes]) -> bytes:
 
 
 def alone(parameters: Mapping[str, object]) -> dict[str, str]:
-    """The parameters of a statement that has a single asker."""
+    """The parameters of a statement written for a batch that has a single asker."""
     return {name: array([element(value)]).decode() for name, value in parameters.items()}
 
 
@@ -52,7 +53,7 @@ class Statement:
 
     def __init__(self, sql: str) -> None:
         self.names: list[str] = []
-        self.sql = re.sub(r"%(?:%|\((\w+)\)s)", self._placeholder, sql).encode()
+        self.sql = re.sub(r"%%|%\((\w+)\)s", self._placeholder, sql).encode()
 
     def _placeholder(self, match: re.Match[str]) -> str:
         name = match[1]
@@ -66,24 +67,33 @@ class Statement:
 statement = cache(Statement)
 
 
-class Asker:
-    __slots__ = ("answer", "arrived", "elements")
+class Asker(Struct, gc=False):
+    """Who waits: for `answer`, with an element for each of the statement's parameters, since `arrived`."""
 
-    def __init__(self, answer: asyncio.Future[list[Columns]], elements: list[bytes], arrived: float) -> None:
-        self.answer = answer
-        self.elements = elements
-        self.arrived = arrived
+    answer: asyncio.Future[list[Columns]]
+    elements: list[bytes]
+    arrived: float
+
+    def tell(self, rows: list[Columns]) -> None:
+        if not self.answer.done():
+            self.answer.set_result(rows)
+
+    def refuse(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(problem_of(error))
 
 
 class Lane:
     """One connection; while a batch is on its way, those who arrive wait and go together with the next.
 
-    A statement that fails is repeated asker by asker, so that only those at fault are told. With `repeats` (for
-    statements that change nothing) a batch whose connection died runs again on another."""
+    A statement that fails is repeated asker by asker, so that only those at fault are told. `repeats` is for
+    statements that change nothing: a batch whose connection died runs again on another."""
 
     def __init__(
         self, connect: Callable[[], Awaitable[Wire]], *, most: int, timeout: float, repeats: bool
     ) -> None:
+        self.waiting = 0
+        self.sizes: Counter[int] = Counter()  # how many batches had up to 1, 2, 4, 8 … askers
         self._connect = connect
         self._most = most
         self._timeout = timeout
@@ -92,10 +102,13 @@ class Lane:
         self._queues: dict[Statement, deque[Asker]] = {}
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self.waiting = 0
-        self.sizes: Counter[int] = Counter()
+
+    @property
+    def connected(self) -> bool:
+        return self._wire is not None and self._wire.alive
 
     def ask(self, statement: Statement, parameters: Mapping[str, object]) -> asyncio.Future[list[Columns]]:
+        """The rows for this asker, `n` included. Raises DatabaseUnavailable when too many wait already."""
         if self.waiting >= MOST_WAITING:
             raise DatabaseUnavailable(BUSY)
         elements = [element(parameters[name]) for name in statement.names]
@@ -107,6 +120,7 @@ class Lane:
         return asker.answer
 
     async def close(self) -> None:
+        """Answers those who wait, then closes the connection."""
         if self._task:
             await self._task
         if self._wire:
@@ -114,60 +128,56 @@ class Lane:
 
     async def _drain(self) -> None:
         while self._queues:
-            statement, askers = self._next()
-            await self._serve(statement, askers)
+            statement, queue = next(iter(self._queues.items()))
+            batch = [queue.popleft() for _ in range(min(self._most, len(queue)))]
+            self.waiting -= len(batch)
+            del self._queues[statement]
+            if queue:
+                self._queues[statement] = queue  # behind the others: statements take turns
+            await self._serve(statement, batch)
         self._task = None
 
-    def _next(self) -> tuple[Statement, list[Asker]]:
-        statement, queue = next(iter(self._queues.items()))
-        del self._queues[statement]
-        askers = [queue.popleft() for _ in range(min(self._most, len(queue)))]
-        if queue:
-            self._queues[statement] = queue  # at the end: statements take turns
-        self.waiting -= len(askers)
-        return statement, askers
-
     async def _serve(self, statement: Statement, askers: list[Asker]) -> None:
-        oldest = self._loop.time() - self._timeout
-        batch = []
-        for asker in askers:
-            if asker.answer.done():
-                continue
-            if asker.arrived < oldest:
-                asker.answer.set_exception(DatabaseUnavailable(DB_SLOW))
-            else:
-                batch.append(asker)
+        batch = self._in_time(askers)
         if not batch:
             return
-        self.sizes[1 << (len(batch) - 1).bit_length()] += 1
         try:
-            rows = await self._query(statement, batch)
+            found = await self._query(statement, batch)
         except Exception as error:
-            if len(batch) > 1 and self._wire and self._wire.alive:
+            if len(batch) > 1 and self.connected:
                 for asker in batch:
                     await self._serve(statement, [asker])
             else:
                 for asker in batch:
-                    if not asker.answer.done():
-                        asker.answer.set_exception(problem_of(error))
-            return
-        found: list[list[Columns]] = [[] for _ in batch]
-        for columns in rows:
-            found[columns[0] - 1].append(columns)
-        for asker, own in zip(batch, found, strict=True):
-            if not asker.answer.done():
-                asker.answer.set_result(own)
+                    asker.refuse(error)
+        else:
+            for asker, rows in zip(batch, found, strict=True):
+                asker.tell(rows)
 
-    async def _query(self, statement: Statement, batch: list[Asker]) -> list[Columns]:
-        parameters = [array(column) for column in zip(*[asker.elements for asker in batch], strict=True)]
+    def _in_time(self, askers: list[Asker]) -> list[Asker]:
+        """Those who still wait; who waited too long is told so."""
+        oldest = self._loop.time() - self._timeout
+        for asker in askers:
+            if asker.arrived < oldest:
+                asker.refuse(DatabaseUnavailable(DB_SLOW))
+        return [asker for asker in askers if not asker.answer.done()]
+
+    async def _query(self, statement: Statement, batch: list[Asker]) -> list[list[Columns]]:
+        self.sizes[1 << (len(batch) - 1).bit_length()] += 1
+        parameters = [array(column) for column in zip(*(asker.elements for asker in batch), strict=True)]
         try:
-            return await self._ask(statement, parameters)
-        except psycopg.OperationalError:
-            if self._repeats and self._wire and not self._wire.alive:
-                return await self._ask(statement, parameters)
-            raise
+            rows = await self._send(statement, parameters)
+        except psycopg.Error:
+            if not self._repeats or self._wire is None or self.connected:
+                raise
+            rows = await self._send(statement, parameters)
+        found: list[list[Columns]] = [[] for _ in range(len(batch) + 1)]
+        for columns in rows:
+            found[columns[0]].append(columns)
+        return found[1:]
 
-    async def _ask(self, statement: Statement, parameters: list[bytes]) -> list[Columns]:
+    async def _send(self, statement: Statement, parameters: list[bytes]) -> list[Columns]:
         if self._wire is None or not self._wire.alive:
+            self._wire = None
             self._wire = await self._connect()
         return await self._wire.query(statement.sql, parameters)

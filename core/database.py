@@ -25,7 +25,7 @@ LANES = 3
 class Executor(ABC):
     """Runs statements whose parameters are written `%(name)s`; each row becomes `row(*columns)`.
 
-    Raises ConstraintViolated, and DatabaseUnavailable (503): after a change, nobody may know whether it happened."""
+    Raises ConstraintViolated, or DatabaseUnavailable (503): then a change may or may not have happened."""
 
     async def one(self, row: Callable[..., T], sql: str, /, **parameters: object) -> T | None:
         """The first row, if any."""
@@ -113,12 +113,13 @@ class Database(Executor):
 
     async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]:
         with as_problems():
-            async with self.pool.connection() as connection:
-                try:
+            connection = None
+            try:
+                async with self.pool.connection() as connection:
                     return await _execute(connection, sql, parameters)
-                except psycopg.OperationalError:
-                    if not (connection.closed and _reads(sql)):
-                        raise
+            except psycopg.Error:
+                if connection is None or not connection.closed or not _reads(sql):
+                    raise
             async with self.pool.connection() as connection:
                 return await _execute(connection, sql, parameters)
 

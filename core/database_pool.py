@@ -51,7 +51,7 @@ class Connector:
         self._pause_ends = 0.0
 
     async def open(self, **settings: str) -> Connection:
-        """A new connection in autocommit mode, with `settings` of the server. Raises psycopg.OperationalError."""
+        """A new connection, in autocommit mode and with `settings`. Raises psycopg.OperationalError."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._pause_ends:
             raise psycopg.OperationalError(self._failure)
@@ -84,7 +84,7 @@ class Connector:
 
 
 class Pool:
-    """At most `size` connections, lent in turn. Who finds none idle opens one, and learns at once if that fails."""
+    """At most `size` connections, lent in turn; who finds none idle opens one, and knows if that fails."""
 
     def __init__(self, connector: Connector, *, size: int, timeout: float) -> None:
         self.size = size
@@ -100,7 +100,7 @@ class Pool:
     async def connection(self) -> AsyncIterator[Connection]:
         """Lends a connection that is alive as far as its socket tells.
 
-        Raises DatabaseUnavailable after waiting `timeout` seconds for a turn, and psycopg.OperationalError."""
+        Raises DatabaseUnavailable after `timeout` seconds without a turn, and psycopg.OperationalError."""
         await self._take_turn()
         try:
             connection = self._take_idle() or await self._connector.open()

@@ -1,4 +1,4 @@
-"""A connection driven through libpq itself: a third of a cursor's cost, for statements that run all the time."""
+"""A connection driven through libpq itself, at a third of a cursor's cost, for what runs all the time."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,17 +12,18 @@ from psycopg.pq.abc import PGresult
 
 Columns = tuple[Any, ...]
 
+LOOK_SECONDS = 0.1
 STALE = {"0A000", "25006", "26000"}  # plan of an older schema, primary become follower, plan forgotten
 
 
 class Wire:
     """Runs one statement at a time on a connection that nobody else uses.
 
-    Parameters go as text, their types are the statement's; results come back binary. With `prepare`, a statement
-    is prepared when first seen. `alive` turns false as soon as the server hangs up."""
+    Parameters go as text, their types are the statement's; results come back binary. With `prepare`, each
+    statement is prepared when first seen."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any], *, prepare: bool, timeout: float) -> None:
-        self.alive = True
+        self._open = True
         self._pgconn = connection.pgconn
         self._socket = connection.fileno()
         self._transformer = Transformer(connection)
@@ -33,6 +34,13 @@ class Wire:
         self._answer: asyncio.Future[PGresult] | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._read)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server is still there, as far as the socket tells."""
+        if self._open:
+            self._read()
+        return self._open
 
     async def query(self, sql: bytes, parameters: Sequence[bytes]) -> list[Columns]:
         """The rows of a statement whose parameters are $1, $2 …, once it is committed.
@@ -48,8 +56,8 @@ class Wire:
         return self._transformer.load_rows(0, result.ntuples, tuple)
 
     def close(self) -> None:
-        if self.alive:
-            self.alive = False
+        if self._open:
+            self._open = False
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             self._pgconn.finish()
@@ -63,7 +71,8 @@ class Wire:
     async def _send(self, send: Callable[..., None], *message: object) -> PGresult:
         self._result = None
         self._answer = self._loop.create_future()
-        timer = self._loop.call_later(self._timeout, self._lose, TimeoutError())
+        self._deadline = self._loop.time() + self._timeout
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
         try:
             send(*message)
             self._flush()
@@ -72,7 +81,7 @@ class Wire:
             self.close()
             raise
         finally:
-            timer.cancel()
+            self._timer.cancel()
             self._answer = None
         if result.status == ExecStatus.FATAL_ERROR:
             error = error_from_result(result)
@@ -86,6 +95,14 @@ class Wire:
             self._loop.add_writer(self._socket, self._flush)
         else:
             self._loop.remove_writer(self._socket)
+
+    def _look(self) -> None:
+        """Ends a wait that is too long, or whose end went unseen: uvloop forgets the reader of a socket in error."""
+        if self._loop.time() >= self._deadline:
+            self._lose(TimeoutError())
+        else:
+            self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+            self._read()
 
     def _read(self) -> None:
         try:
