@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Router
+from starlette.routing import Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core import start
@@ -18,7 +18,7 @@ from core.endpoint import at
 from core.problems import NO_ROUTE, Problem
 from core.revocation import Revocations
 from core.services import Services
-from handlers import commands, health, login, sessions, users
+from handlers import commands, docs, health, login, sessions, users
 
 routes = [
     at("/user/", GET=users.index, POST=users.create),
@@ -26,6 +26,11 @@ routes = [
     at("/user/me", GET=users.show_me, PATCH=users.update_me, DELETE=users.remove_me),
     at("/user/{id}", GET=users.show, PATCH=users.update, PUT=users.replace, DELETE=users.remove),
     at("/login/", POST=login.token),
+    at("/", GET=docs.root),
+    at("/docs", GET=docs.docs),
+    at("/openapi.json", GET=docs.description),
+    at("/problemas", GET=docs.problems),
+    Mount("/assets", docs.assets),
     at("/healthz", GET=health.alive),
     at("/readyz", GET=health.ready),
 ]

@@ -10,11 +10,14 @@ def etag(version: int) -> tuple[bytes, bytes]:
 
 
 def unchanged(scope: Scope, version: int) -> bool:
-    """Whether If-None-Match names this version; tags compare weakly, as its section 13.1.2 says."""
+    """Whether If-None-Match names this version."""
+    return matches(scope, etag(version)[1])
+
+
+def matches(scope: Scope, tag: bytes) -> bool:
+    """Whether If-None-Match names this tag; they compare weakly, as its section 13.1.2 says."""
     tags = _tags(scope, b"if-none-match")
-    return tags is not None and (
-        b"*" in tags or b'"%d"' % version in {tag.removeprefix(b"W/") for tag in tags}
-    )
+    return tags is not None and (b"*" in tags or tag in {sent.removeprefix(b"W/") for sent in tags})
 
 
 def wanted_versions(scope: Scope) -> list[int] | None:
