@@ -162,23 +162,29 @@ def body_of(endpoint: Endpoint) -> Any:
     return None if inspect.isclass(answer) and issubclass(answer, Response) else answer
 
 
+def example_of(body_type: Any) -> Any:
+    """A body that works; of a list, one with a single row."""
+    if get_origin(body_type) is list:
+        return [example_of(item) for item in get_args(body_type)]
+    return getattr(body_type, "EXAMPLE", {})
+
+
 def _operation(endpoint: Endpoint, schema_of: Mapping[str, Schema]) -> Schema:
     summary, _, description = inspect.cleandoc(endpoint.handler.__doc__ or "").partition("\n")
     operation: Schema = {
         "operationId": endpoint.name.replace(".", "_"),
         "tags": [endpoint.name.partition(".")[0]],
         "summary": summary.rstrip("."),
-        "description": description.strip(),
+        "description": "\n\n".join(
+            filter(None, [description.strip(), "For an admin." if endpoint.admin else ""])
+        ),
         "security": [] if endpoint.public else [{"oauth2": []}, {"bearer": []}],
         "parameters": list(_parameters(endpoint)),
         "responses": _responses(endpoint, schema_of),
     }
     if endpoint.body_type is not None:
-        schema = schema_of[repr(endpoint.body_type)]
-        operation["requestBody"] = {
-            "required": True,
-            "content": {media: {"schema": schema} for media in endpoint.media},
-        }
+        content = {"schema": schema_of[repr(endpoint.body_type)], "example": example_of(endpoint.body_type)}
+        operation["requestBody"] = {"required": True, "content": dict.fromkeys(endpoint.media, content)}
     return {name: value for name, value in operation.items() if value or name == "security"}
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, NoReturn, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -17,7 +17,9 @@ Error = dict[str, object]
 
 
 class Body(Struct, forbid_unknown_fields=True, frozen=True):
-    """Base of every request body: a field that is not declared is an error."""
+    """Base of every request body: a field that is not declared is an error. EXAMPLE is a body that works."""
+
+    EXAMPLE: ClassVar[dict[str, object]] = {}
 
 
 class Query(Struct, forbid_unknown_fields=True, frozen=True):

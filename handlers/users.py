@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from msgspec import UNSET, Meta, UnsetType, structs
 
@@ -34,6 +34,15 @@ DELETED = Answered("Usuario eliminado correctamente")
 class NewUser(Body, frozen=True):
     """Who registers; `creacion` is accepted and ignored: the server's clock decides."""
 
+    EXAMPLE: ClassVar = {
+        "username": "eva",
+        "password": "una frase larga",
+        "nombre": "Eva",
+        "apellido": "Paz",
+        "telefono": "+54 9 260 453-8424",
+        "correo": "eva@example.com",
+    }
+
     username: Username
     password: Password
     nombre: Nombre
@@ -46,6 +55,8 @@ class NewUser(Body, frozen=True):
 
 class UserChanges(Body, frozen=True):
     """Only the fields sent change. `rol` and `estado` are an admin's to set."""
+
+    EXAMPLE: ClassVar = {"nombre": "Ana María", "direccion": "San Martín 123"}
 
     username: Username | UnsetType = UNSET
     password: Password | UnsetType = UNSET
@@ -61,6 +72,8 @@ class UserChanges(Body, frozen=True):
 
 class WholeUser(NewUser, frozen=True):
     """A full replacement: every required field must be there."""
+
+    EXAMPLE: ClassVar = NewUser.EXAMPLE | {"direccion": "San Martín 123"}
 
     password_actual: Password | UnsetType = UNSET
     estado: bool | UnsetType = UNSET

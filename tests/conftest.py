@@ -2,11 +2,13 @@
 
 import itertools
 import os
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
+import answers
 import httpx
 import psycopg
 import pytest
@@ -25,6 +27,8 @@ SETTINGS = {
     "FIRST_ADMIN": "register",
 }
 PASSWORD = "una clave larga"
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one, for all: making it takes longer than most tests
 
 _numbers = itertools.count(1)
 
@@ -72,7 +76,7 @@ def serve(database: str) -> Iterator[Callable[..., str]]:
 def connect(serve: Callable[..., str]) -> Iterator[Callable[..., httpx.Client]]:
     """A function that starts a server with more settings and returns a client of it."""
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(httpx.Client(base_url=serve(**settings)))
+        yield lambda **settings: stack.enter_context(client_of(serve(**settings)))
 
 
 @pytest.fixture
@@ -114,6 +118,12 @@ def carla(ana: httpx.Client, api: httpx.Client) -> Iterator[httpx.Client]:
         yield client
 
 
+def client_of(base_url: str, **options: object) -> httpx.Client:
+    """A client whose answers count as exercised (see answers.py)."""
+    hooks = {"response": [answers.record]}
+    return httpx.Client(base_url=base_url, verify=NO_TLS, event_hooks=hooks, timeout=30, **options)  # type: ignore[arg-type]
+
+
 def new_user(username: str, **fields: object) -> dict[str, object]:
     """The body of a registration."""
     return {
@@ -139,7 +149,7 @@ def member(api: httpx.Client, username: str) -> Iterator[httpx.Client]:
     answer = api.post("/user/", json=new_user(username))
     assert answer.status_code == 201, answer.text
     headers = {"Authorization": f"Bearer {log_in(api, username)}"}
-    with httpx.Client(base_url=api.base_url, headers=headers) as client:
+    with client_of(str(api.base_url), headers=headers) as client:
         client.id = answer.json()["id"]  # type: ignore[attr-defined]
         yield client
 
@@ -199,3 +209,13 @@ def _server(settings: dict[str, str]) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After the whole suite: an answer that is documented and never seen is a failure."""
+    whole = (
+        session.config.args == [str(session.config.rootpath / "tests")] and not session.config.option.keyword
+    )
+    if whole and session.testscollected and not session.testsfailed and (unseen := answers.unseen()):
+        print("\n\nDocumented, but no test has seen it:", *unseen, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

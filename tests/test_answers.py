@@ -1,0 +1,105 @@
+"""What every endpoint answers alike, tried on each: no token, wrong bodies, a database that is away."""
+
+import time
+
+import httpx
+import jwt
+import pytest
+from answers import operations
+from conftest import SETTINGS, problem
+
+BODIES = {key: operation for key, operation in operations().items() if "requestBody" in operation}
+
+
+def _ask(client: httpx.Client, method: str, path: str, **options) -> httpx.Response:
+    return client.request(method, path.replace("{id}", "1"), **options)
+
+
+def _media(operation) -> str:
+    return next(iter(operation["requestBody"]["content"]))
+
+
+def _example(operation) -> dict[str, object]:
+    media = _media(operation)
+    example = operation["requestBody"]["content"][media]["example"]
+    if media == "application/json":
+        return {"json": example}
+    if media == "application/x-www-form-urlencoded":
+        return {"data": example}
+    return {"content": example, "headers": {"Content-Type": media}}
+
+
+def test_whoever_has_no_token_is_told_so(api):
+    for (method, path), operation in operations().items():
+        if operation["security"]:
+            problem(_ask(api, method, path), 401, "no_autenticado")
+
+
+def test_an_unknown_parameter_is_refused_everywhere(ana):
+    for method, path in operations():
+        problem(_ask(ana, method, f"{path}?color=azul", **_valid(method, path)), 422, "datos_invalidos")
+
+
+def _valid(method: str, path: str) -> dict[str, object]:
+    operation = operations()[method, path]
+    return _example(operation) if "requestBody" in operation else {}
+
+
+@pytest.mark.parametrize(("method", "path"), BODIES)
+def test_a_body_of_another_type_is_refused(ana, method, path):
+    answer = _ask(ana, method, path, content="x", headers={"Content-Type": "text/x-nada"})
+    problem(answer, 415, "tipo_de_contenido")
+
+
+def test_what_is_no_json_is_refused_everywhere(ana):
+    for (method, path), operation in BODIES.items():
+        if "application/json" in operation["requestBody"]["content"]:
+            answer = _ask(ana, method, path, content="{", headers={"Content-Type": "application/json"})
+            problem(answer, 400, "json_invalido")
+
+
+def test_a_body_too_large_is_refused_everywhere(connect, ana):
+    small = connect(MAX_BODY_BYTES="1024")
+    for (method, path), operation in BODIES.items():
+        if "413" in operation["responses"]:
+            headers = {"Content-Type": _media(operation), "Authorization": ana.headers["authorization"]}
+            problem(
+                _ask(small, method, path, content="x" * 2000, headers=headers), 413, "cuerpo_demasiado_grande"
+            )
+
+
+def test_a_body_that_does_not_end_is_refused_everywhere(ana, monkeypatch):
+    monkeypatch.setattr("core.wire.BODY_SECONDS", 0.2)
+
+    def endless():
+        yield b"{"
+        time.sleep(0.6)
+
+    for (method, path), operation in BODIES.items():
+        if "408" in operation["responses"]:
+            headers = {"Content-Type": _media(operation)}
+            problem(
+                _ask(ana, method, path, content=endless(), headers=headers), 408, "cuerpo_demasiado_lento"
+            )
+
+
+def test_what_only_an_admin_may_do_is_refused_to_others(beto):
+    for (method, path), operation in operations().items():
+        if "403" in operation["responses"] and "For an admin" in operation.get("description", ""):
+            problem(_ask(beto, method, path), 403, "sin_permiso")
+
+
+def test_without_a_database_everything_says_so_at_once(connect):
+    api = connect(
+        DATABASE_URL="postgresql://nadie@127.0.0.1:1/nada", APP_ENV="production", BCRYPT_ROUNDS="10"
+    )
+    now = int(time.time())
+    claims = {"sub": "1", "sid": 1, "rol": "admin", "iat": now, "exp": now + 600}
+    api.headers["authorization"] = f"Bearer {jwt.encode(claims, SETTINGS['JWT_SECRET'], 'HS256')}"
+    for (method, path), operation in operations().items():
+        answer = _ask(api, method, path, **_valid(method, path))
+        if "503" in operation["responses"]:
+            problem(answer, 503, "bd_no_disponible")
+            assert int(answer.headers["retry-after"]) >= 1
+        else:
+            assert answer.status_code == 200
