@@ -10,7 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.problems import CRASHED, Problem
 from core.services import Services
-from core.wire import ClientGone, respond
+from core.streams import Stream
+from core.wire import CLOSE, ClientGone, respond
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -74,6 +75,9 @@ class Edge:
             log.error("unexpected", exc_info=error)
             error = Problem(CRASHED, "Ocurrió un error inesperado; ya quedó registrado")
         headers = [(b"content-type", b"application/problem+json"), *error.headers]
+        body = scope.get("body")
+        if isinstance(body, Stream) and not body.whole:
+            headers.append(CLOSE)  # nobody waits for the rest
         await respond(send, error.kind.status, error.body(scope["request_id"].decode()), headers)
 
     async def _refuse_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:

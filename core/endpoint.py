@@ -15,6 +15,7 @@ from core.auth import forbidden
 from core.database import Database, Transaction
 from core.problems import WRONG_METHOD, Kind, Problem
 from core.services import Services
+from core.streams import Stream, while_connected
 from core.tokens import Caller
 from core.validation import Query, body_decoder, decode_form, decode_query
 from core.wire import Headers, check_media, read_body, respond, wrong_media
@@ -23,6 +24,7 @@ T = TypeVar("T")
 JSON = (b"content-type", b"application/json")
 FORM = "application/x-www-form-urlencoded"
 PRIVATE = (b"cache-control", b"private, no-cache")
+WATCH_AFTER_SECONDS = 0.5
 
 encode = msgspec.json.Encoder().encode
 
@@ -47,6 +49,19 @@ class Request(StarletteRequest):
     def caller(self) -> Caller:
         caller: Caller = self.scope["caller"]
         return caller
+
+    @property
+    def endpoint(self) -> "Endpoint":
+        endpoint: Endpoint = self.scope["endpoint"]
+        return endpoint
+
+
+class Answer(Struct, frozen=True):
+    """An answer as it goes on the wire."""
+
+    status: int
+    headers: Headers
+    body: bytes
 
 
 class Reply(Struct, Generic[T], frozen=True):
@@ -85,6 +100,9 @@ class Endpoint:
         self.etag: bool = facts["etag"]
         self.produces: Sequence[str] = facts["produces"]
         self.database: bool = facts["database"]
+        self.slow: bool = facts["slow"]
+        self.once: bool = getattr(handler, "once", False)
+        self.streams = False
         hints = get_type_hints(handler, include_extras=True)
         self.answer: Any = hints["return"]
         self.path_names: list[str] = []
@@ -101,6 +119,8 @@ class Endpoint:
             self.path_names.append(name)
         elif isinstance(hint, type) and issubclass(hint, Query):
             self.query_name, self.query_type = name, hint
+        elif hint is Stream:
+            self.body_name, self.streams = name, True
         else:
             self.body_name, self.body_type = name, hint
 
@@ -116,10 +136,36 @@ class Endpoint:
             arguments[self.query_name] = decode_query(scope["query_string"], self.query_type)
         elif scope["query_string"]:
             decode_query(scope["query_string"], Query)
-        if self.body_name:
+        if self.streams:
+            arguments[self.body_name] = self._stream(scope, receive)
+        elif self.body_name:
             arguments[self.body_name] = await self._body(scope, receive)
-        reply = await self.handler(Request(scope, receive), **arguments)
-        await self._send(reply, scope, receive, send)
+        scope["endpoint"] = self
+        work = self.handler(Request(scope, receive), **arguments)
+        reply = await (while_connected(work, receive, after=WATCH_AFTER_SECONDS) if self.slow else work)
+        if isinstance(reply, Response):
+            await reply(scope, receive, send)
+        else:
+            answer = self.answer_with(reply)
+            await respond(send, answer.status, answer.body, answer.headers)
+
+    def answer_with(self, reply: Any) -> Answer:
+        """What goes on the wire for what the handler returned."""
+        if isinstance(reply, Answer):
+            return reply
+        status, headers = self.status, self._headers.copy()
+        if isinstance(reply, Reply):
+            status, headers = reply.status or status, [*headers, *reply.headers]
+            reply = reply.body
+        if self.location and isinstance(reply, Created):
+            headers.append((b"location", self.location.format(id=reply.id).encode()))
+        return Answer(status, headers, encode(reply) if reply is not None else b"")
+
+    def _stream(self, scope: Scope, receive: Receive) -> Stream:
+        if check_media(scope, self.media) is None:
+            raise wrong_media(self.media)
+        scope["body"] = stream = Stream(receive)
+        return stream
 
     async def _body(self, scope: Scope, receive: Receive) -> Any:
         media = check_media(scope, self.media)
@@ -129,18 +175,6 @@ class Endpoint:
         if media == FORM:
             return decode_form(body, self.body_type)
         return self._decode(body)
-
-    async def _send(self, reply: Any, scope: Scope, receive: Receive, send: Send) -> None:
-        if isinstance(reply, Response):
-            await reply(scope, receive, send)
-            return
-        status, headers = self.status, self._headers.copy()
-        if isinstance(reply, Reply):
-            status, headers = reply.status or status, [*headers, *reply.headers]
-            reply = reply.body
-        if self.location and isinstance(reply, Created):
-            headers.append((b"location", self.location.format(id=reply.id).encode()))
-        await respond(send, status, encode(reply) if reply is not None else b"", headers)
 
 
 def endpoint(
@@ -154,14 +188,16 @@ def endpoint(
     etag: bool = False,
     produces: Sequence[str] = ("application/json",),
     database: bool = True,
+    slow: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Endpoint]:
     """Declares a handler as an endpoint.
 
     Its parameters say what it takes: an `int` is an id of the path, a `Query` the query string, any other
-    type the body; its return type says what it answers with `status`. `problems` are the errors that are
-    its own. Without `public` it needs a token; with `admin`, an admin's. `location` names what was created,
-    and `etag` says that the answer has one. `produces` are the media types of an answer that is a Response
-    and no struct; without `database` the answer needs none.
+    type the body, which a `Stream` gives piece by piece; its return type says what it answers with `status`.
+    `problems` are the errors that are its own. Without `public` it needs a token; with `admin`, an admin's.
+    `location` names what was created, and `etag` says that the answer has one. `produces` are the media
+    types of an answer that is a Response and no struct; without `database` the answer needs none. What is
+    `slow` is cancelled, queries and all, when the client hangs up.
     """
 
     def declare(handler: Callable[..., Awaitable[Any]]) -> Endpoint:
@@ -176,6 +212,7 @@ def endpoint(
             etag=etag,
             produces=produces,
             database=database,
+            slow=slow,
         )
 
     return declare

@@ -11,6 +11,7 @@ from core.problems import SLOW_BODY, TOO_LARGE, WRONG_MEDIA, Problem, invalid
 BODY_SECONDS = 20
 
 Headers = Sequence[tuple[bytes, bytes]]
+CLOSE = (b"connection", b"close")
 
 
 class ClientGone(Exception):
@@ -68,13 +69,13 @@ async def _read_rest(receive: Receive, body: bytes, limit: int) -> bytes:
                 more = message.get("more_body", False)
     except TimeoutError:
         detail = f"El cuerpo no llegó completo en {BODY_SECONDS} segundos"
-        raise Problem(SLOW_BODY, detail, headers=[(b"connection", b"close")]) from None
+        raise Problem(SLOW_BODY, detail, headers=[CLOSE]) from None
     return b"".join(chunks)
 
 
 def too_large(limit: int) -> Problem:
     """413, and the rest of the body is not waited for."""
-    return Problem(TOO_LARGE, f"El cuerpo pasa de {limit} bytes", headers=[(b"connection", b"close")])
+    return Problem(TOO_LARGE, f"El cuerpo pasa de {limit} bytes", headers=[CLOSE])
 
 
 async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:

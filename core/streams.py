@@ -1,0 +1,120 @@
+"""Bodies of any length: read as they arrive, sent as they are made, and given up when the other side is."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import aclosing, asynccontextmanager
+from hashlib import sha256
+from typing import TypeVar
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from core.problems import SLOW_BODY, Problem
+from core.wire import ClientGone
+
+T = TypeVar("T")
+STALL_SECONDS = 20  # without a byte
+LEAST_RATE = 1024  # bytes per second, on the whole
+
+
+class Pace:
+    """How long the other side may take for each piece: never STALL_SECONDS, nor less than LEAST_RATE in all."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._latest = self._loop.time() + STALL_SECONDS
+
+    @asynccontextmanager
+    async def piece(self) -> AsyncIterator[None]:
+        """Raises TimeoutError when its block takes too long."""
+        async with asyncio.timeout_at(min(self._latest, self._loop.time() + STALL_SECONDS)):
+            yield
+
+    def moved(self, size: int) -> None:
+        self._latest += size / LEAST_RATE
+
+
+class Stream:
+    """The body of a request, to be iterated once; `digest` sees what is read.
+
+    Raises ClientGone, and Problem 408 when the client is too slow."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.whole = False
+        self.digest = sha256()
+        self._receive = receive
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pace = Pace()
+        while not self.whole:
+            try:
+                async with pace.piece():
+                    message = await self._receive()
+            except TimeoutError:
+                raise Problem(SLOW_BODY, "El cuerpo llega demasiado lento") from None
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            body: bytes = message.get("body", b"")
+            self.whole = not message.get("more_body", False)
+            self.digest.update(body)
+            pace.moved(len(body))
+            yield body
+
+
+class Download(StreamingResponse):
+    """A file sent block by block; `blocks` is closed at once when the client hangs up or reads too slowly.
+
+    What fails before the first block is answered as a problem; after it, the connection is cut."""
+
+    def __init__(self, blocks: AsyncGenerator[bytes, None], *, media: str, filename: str) -> None:
+        headers = {
+            "content-disposition": f'attachment; filename="{filename}"',
+            "cache-control": "private, no-store",
+        }
+        super().__init__(blocks, media_type=media, headers=headers)
+        self._blocks = blocks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await while_connected(self._send(scope["method"] == "HEAD", send), receive, after=0)
+
+    async def _send(self, bodiless: bool, send: Send) -> None:
+        pace = Pace()
+        async with aclosing(self._blocks) as blocks:
+            block = await anext(blocks, None)
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            while block is not None and not bodiless:
+                try:
+                    async with pace.piece():
+                        await send({"type": "http.response.body", "body": block, "more_body": True})
+                except TimeoutError:
+                    raise ClientGone from None
+                pace.moved(len(block))
+                block = await anext(blocks, None)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def while_connected(work: Awaitable[T], receive: Receive, *, after: float) -> T:
+    """What `work` returns; it is cancelled, and ClientGone raised, when the client hangs up first.
+
+    The watch begins `after` seconds, so that short work does not pay for it."""
+    loop = asyncio.get_running_loop()
+    watches: list[asyncio.Task[None]] = []
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        limit.reschedule(loop.time())
+
+    try:
+        async with asyncio.timeout(None) as limit:
+            timer = loop.call_later(after, lambda: watches.append(loop.create_task(watch())))
+            try:
+                return await work
+            finally:
+                timer.cancel()
+                for task in watches:
+                    task.cancel()
+    except TimeoutError:
+        if limit.expired():
+            raise ClientGone from None
+        raise
