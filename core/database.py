@@ -65,6 +65,11 @@ class Transaction(Executor):
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Transaction"]:
+        """This same one: what is done in the block ends as the whole does."""
+        yield self
+
     async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]:
         with as_problems():
             return await _execute(self.connection, sql, parameters)

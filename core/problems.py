@@ -88,6 +88,13 @@ NO_USER = _kind(
     "No hay un usuario con ese id.",
     "Revise el id.",
 )
+NO_SALE = _kind(
+    "venta_inexistente",
+    404,
+    "Venta inexistente",
+    "No hay una venta con ese id entre las que la cuenta puede ver.",
+    "Revise el id.",
+)
 WRONG_METHOD = _kind(
     "metodo_no_permitido",
     405,
@@ -108,6 +115,13 @@ TAKEN = _kind(
     "Usuario repetido",
     "El `username` o el `correo` ya son de otro usuario, sin distinguir mayúsculas.",
     "Elija otro valor para el campo que nombra `detail`.",
+)
+KEY_IN_USE = _kind(
+    "clave_en_uso",
+    409,
+    "Clave en uso",
+    "La primera petición con esta `Idempotency-Key` todavía no terminó.",
+    "Espere lo que dice `Retry-After` y repita la misma petición: recibirá la misma respuesta.",
 )
 MOVED_ON = _kind(
     "version_distinta",
@@ -136,6 +150,13 @@ INVALID = _kind(
     "Datos inválidos",
     "El JSON, la consulta o un campo no cumplen lo que la ruta pide; `errores` nombra cada campo.",
     "Corrija los campos nombrados y envíe la petición de nuevo.",
+)
+KEY_REUSED = _kind(
+    "clave_reutilizada",
+    422,
+    "Clave reutilizada",
+    "La `Idempotency-Key` ya se usó, en las últimas 24 horas, con otra petición.",
+    "Envíe una clave nueva con cada petición distinta, y la misma solo para repetir.",
 )
 CRASHED = _kind(
     "error_interno",

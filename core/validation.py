@@ -27,11 +27,12 @@ class Query(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def body_decoder(type_: Any) -> Callable[[bytes], Any]:
-    """A function from JSON bytes to `type_` (a Body or a list of them).
+    """A function from JSON bytes to `type_`: a Body, or a list of them that may have a longest length.
 
     Raises Problem: 400 when it is not JSON, 422 with every field at fault when it does not fit."""
     decode = msgspec.json.Decoder(type_).decode
-    item = get_args(type_)[0] if get_origin(type_) is list else type_
+    row = _row(type_)
+    item = row or type_
     required = sum(field.required for field in msgspec.structs.fields(item)) if item is not None else 0
 
     def decoder(body: bytes) -> Any:
@@ -40,7 +41,7 @@ def body_decoder(type_: Any) -> Callable[[bytes], Any]:
         except (ValueError, RecursionError) as error:
             _refuse(body, type_, error)
         # Every required key needs a colon of its own: with no colon to spare, no key came twice.
-        if body.count(b":") > required:
+        if body.count(b":") > (required * len(value) if row else required):
             _parse(body)
         return value
 
@@ -72,8 +73,14 @@ def _decode_pairs(encoded: bytes, type_: type[Struct], whole: str) -> Any:
         raise invalid_fields(errores or [_error(whole, str(error))]) from None
 
 
+def _row(type_: Any) -> Any:
+    """What a list type is a list of; None for a type that is no list."""
+    bare = get_args(type_)[0] if get_origin(type_) is Annotated else type_
+    return get_args(bare)[0] if get_origin(bare) is list else None
+
+
 def _refuse(body: bytes, type_: Any, error: Exception) -> NoReturn:
-    errores = list(_errors(_parse(body), type_))[:MAX_ERRORS]
+    errores = list(_errors(_parse(body), type_))
     raise invalid_fields(errores or [_error("cuerpo", str(error))]) from None
 
 
@@ -100,14 +107,14 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _errors(value: object, type_: Any) -> Iterator[Error]:
-    if get_origin(type_) is not list:
+    info = inspect.type_info(type_)
+    if not isinstance(info, inspect.ListType):
         yield from _struct_errors(value, type_)
-    elif not isinstance(value, list):
-        yield _error("cuerpo", describe(inspect.type_info(type_)))
+    elif not isinstance(value, list) or len(value) > (info.max_length or len(value)):
+        yield _error("cuerpo", describe(info))
     else:
-        (item,) = get_args(type_)
         for index, row in enumerate(value):
-            yield from ({"indice": index} | error for error in _struct_errors(row, item))
+            yield from ({"indice": index} | error for error in _struct_errors(row, _row(type_)))
 
 
 def _struct_errors(value: object, type_: type[Struct], *, strict: bool = True) -> list[Error]:
