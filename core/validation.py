@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any, ClassVar, NoReturn, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, NoReturn, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
