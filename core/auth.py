@@ -36,7 +36,14 @@ class BearerAuth:
         if scheme.lower() != b"bearer" or len(values) > 1:
             return no_token()
         caller = self._tokens.read(token.strip().decode("latin-1"))
-        return (caller and await self._check(caller)) or bad_token()
+        if caller is None:
+            return bad_token()
+        if self._revocations.live:
+            return self._revocations.judge(caller) or bad_token()
+        try:
+            return await self._check(caller) or bad_token()
+        except Problem as problem:
+            return problem
 
 
 def no_token() -> Problem:

@@ -102,4 +102,4 @@ def test_without_a_database_everything_says_so_at_once(connect):
             problem(answer, 503, "bd_no_disponible")
             assert int(answer.headers["retry-after"]) >= 1
         else:
-            assert answer.status_code == 200
+            assert answer.status_code == 200, (method, path, answer.text)
