@@ -17,30 +17,36 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from core.locks import is_free, locked, open_private
-from core.pgprograms import EmbeddedPostgresError, account, as_account, last_line, run
+from core.pgprograms import EmbeddedPostgresError, account, as_account, binaries, hand_over, last_line, run
 
 PATIENCE = 60  # seconds; recovery after a crash may take a while
 LOG_BYTES = 1_000_000
 SOCKET = ".s.PGSQL.5432"
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "log",  # what happens to the server; a statement's error is its client's to report
+    "log_checkpoints": "off",
+}
 
 
 class Cluster:
     """A server's files, below `data_dir`, and its life; whoever calls `start` or `stop` holds turn.lock."""
 
-    def __init__(self, data_dir: Path, bin_dir: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, data_dir: Path, bin_dir: Path | None, settings: Mapping[str, str] | None) -> None:
         self.files = data_dir / "cluster"
         self.log = data_dir / "log"
         self.server_lock = data_dir / "server.lock"
         self.socket_dir = _socket_dir(self.files)
-        self.bin_dir = bin_dir
-        self.settings = {
-            "listen_addresses": "",
-            "unix_socket_directories": str(self.socket_dir),
-            "unix_socket_permissions": "0700",
-            **settings,
-        }
+        self.bin_dir = bin_dir or binaries()
+        self.settings = SETTINGS | {"unix_socket_directories": str(self.socket_dir)} | dict(settings or {})
+        self.url = f"postgresql://postgres@/ventas?host={quote(str(self.socket_dir), safe='')}&port=5432"
 
     def start(self) -> None:
         """Return once the server accepts connections: started now, or found running."""
@@ -88,7 +94,7 @@ class Cluster:
         if new.exists():
             shutil.rmtree(new)
         new.mkdir(mode=0o700)
-        os.chown(new, account().pw_uid, account().pw_gid)
+        hand_over(new)
         initdb, postgres = self.bin_dir / "initdb", self.bin_dir / "postgres"
         major = int(re.findall(r"\d+", run(initdb, "--version"))[0])
         builtin = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -142,7 +148,7 @@ def _claim(folder: Path) -> None:
     """Make a folder in /tmp for the server alone, or make sure that it already is one."""
     try:
         folder.mkdir(mode=0o700)
-        os.chown(folder, account().pw_uid, account().pw_gid)
+        hand_over(folder)
     except FileExistsError:
         found = folder.lstat()
         if (found.st_mode, found.st_uid) != (stat.S_IFDIR | 0o700, account().pw_uid):

@@ -1,24 +1,24 @@
 """A PostgreSQL for local work and tests: started by the first who needs it, stopped by the last."""
 
 import fcntl
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from core.cluster import Cluster
 from core.locks import is_free, locked, open_private
-from core.pgprograms import EmbeddedPostgresError, binaries, data_home, make_folder, temporary_folder
+from core.pgprograms import (
+    EmbeddedPostgresError,
+    as_account,
+    binaries,
+    data_home,
+    make_folder,
+    temporary_folder,
+)
 
 __all__ = ["EmbeddedPostgresError", "binaries", "data_home", "embedded_postgres", "temporary_postgres"]
 
-SETTINGS = {
-    "shared_buffers": "64MB",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_min_messages": "log",  # what happens to the server; a statement's error is its client's to report
-    "log_checkpoints": "off",
-}
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -36,14 +36,14 @@ def embedded_postgres(
     from whoever starts the server. Raises EmbeddedPostgresError.
     """
     make_folder(data_dir)
-    cluster = Cluster(data_dir.resolve(), bin_dir or binaries(), SETTINGS | dict(settings or {}))
+    cluster = Cluster(data_dir.resolve(), bin_dir, settings)
     turn, users = data_dir / "turn.lock", data_dir / "users.lock"
     with locked(turn):
         cluster.start()
         use = open_private(users)
         fcntl.flock(use, fcntl.LOCK_SH)
     try:
-        yield f"postgresql://postgres@/ventas?host={quote(str(cluster.socket_dir), safe='')}&port=5432"
+        yield cluster.url
     finally:
         with locked(turn):
             use.close()
@@ -55,10 +55,16 @@ def embedded_postgres(
 def temporary_postgres(
     *, bin_dir: Path | None = None, settings: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """As `embedded_postgres`, on data that is deleted at the end, and quick rather than durable."""
-    settings = QUICK | dict(settings or {})
-    with (
-        temporary_folder() as folder,
-        embedded_postgres(folder / "data", bin_dir=bin_dir, settings=settings) as url,
-    ):
-        yield url
+    """As `embedded_postgres`, on data of this process's own: quick, not durable, and gone with the process."""
+    # The heir's standard input ends when we do, even killed: then it puts away what we cannot any more.
+    heir = (
+        'read -r _; [ ! -e "$1/cluster/postmaster.pid" ] || "$0" stop -s -m fast -D "$1/cluster"; rm -rf "$1"'
+    )
+    programs = bin_dir or binaries()
+    with temporary_folder() as folder:
+        command = ["/bin/sh", "-c", heir, str(programs / "pg_ctl"), str(folder)]
+        with (
+            subprocess.Popen(command, stdin=subprocess.PIPE, **as_account()),  # noqa: S603
+            embedded_postgres(folder, bin_dir=programs, settings=QUICK | dict(settings or {})) as url,
+        ):
+            yield url

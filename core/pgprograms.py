@@ -79,12 +79,18 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def hand_over(folder: Path) -> Path:
+    """Make a folder of ours `account()`'s."""
+    if is_root():
+        os.chown(folder, account().pw_uid, account().pw_gid)
+    return folder
+
+
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A private folder of `account()` with a short name, deleted at the end."""
     with tempfile.TemporaryDirectory(prefix="ventas-", dir="/tmp") as name:
-        os.chown(name, account().pw_uid, account().pw_gid)
-        yield Path(name)
+        yield hand_over(Path(name))
 
 
 def data_home(checkout: Path) -> Path:

