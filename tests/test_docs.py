@@ -1,0 +1,68 @@
+"""What is written down is so: the README's story, links, settings, options of the command line."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.settings import meanings
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "scripts" / "README.md"]
+
+
+def test_the_readmes_story_is_real(serve):
+    story = re.search(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    address = serve(PASSWORD_MIN_LENGTH="3")
+    commands = [line[2:] for line in story.splitlines() if line.startswith("$ ")]
+    expected = [line for line in story.splitlines() if not line.startswith("$ ")]
+
+    script = "; echo\n".join(commands).replace("http://127.0.0.1:8000", address)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+
+    assert [line for line in done.stdout.splitlines() if line] == expected
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+
+
+def test_the_dotenv_lists_every_setting_and_no_other():
+    listed = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env").read_text(), re.MULTILINE))
+    parts = {f"POSTGRES_{part}" for part in ("USER", "PASSWORD", "SERVER", "PORT", "DB")}
+    assert listed == meanings().keys() | parts
+
+
+def test_the_dotenv_holds_no_secret():
+    values = dict(re.findall(r"^([A-Z_]+)=(.+)$", (ROOT / ".env").read_text(), re.MULTILINE))
+    assert values == {"PASSWORD_MIN_LENGTH": "3"}
+
+
+def test_every_script_is_listed_and_explains_itself():
+    listing = (ROOT / "scripts" / "README.md").read_text()
+    for script in (ROOT / "scripts").iterdir():
+        if script.name != "README.md":
+            assert f"`{script.name}`" in listing
+            done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0
+            assert script.name in done.stdout
+
+
+def test_every_command_explains_itself():
+    done = subprocess.run([sys.executable, "app.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    commands = re.findall(r"^    ([a-z-]+)  ", done.stdout, re.MULTILINE)
+    assert {"migrate"} <= set(commands)
+    for command in commands:
+        asked = subprocess.run(
+            [sys.executable, "app.py", command, "--help"], cwd=ROOT, capture_output=True, text=True
+        )
+        assert asked.returncode == 0
+        assert command in asked.stdout
