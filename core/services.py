@@ -1,6 +1,7 @@
 """What a process opens once and every request uses."""
 
-from asyncio import Semaphore
+from asyncio import Lock, Semaphore
+from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
@@ -9,7 +10,6 @@ from core.keys import Keys
 from core.passwords import Passwords
 from core.settings import Settings
 from core.tokens import Tokens
-from core.turns import Turns
 
 
 class Services(Struct, frozen=True):
@@ -19,5 +19,5 @@ class Services(Struct, frozen=True):
     tokens: Tokens
     keys: Keys
     passwords: Passwords
-    turns: Turns  # of requests that have the same Idempotency-Key
+    turns: WeakValueDictionary[tuple[int, str], Lock]  # of requests that have the same Idempotency-Key
     transfers: Semaphore  # imports and exports at a time: they leave connections for the others

@@ -14,6 +14,7 @@ from contextlib import (
     suppress,
 )
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from msgspec import structs
 
@@ -26,7 +27,6 @@ from core.passwords import Passwords
 from core.services import Services
 from core.settings import Settings, SettingsError
 from core.tokens import Tokens
-from core.turns import Turns
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -65,7 +65,7 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
             tokens=Tokens(chosen.jwt_secret, chosen.jwt_secret_previous, chosen.access_token_minutes),
             keys=Keys(chosen.jwt_secret, chosen.jwt_secret_previous),
             passwords=passwords,
-            turns=Turns(),
+            turns=WeakValueDictionary(),
             transfers=asyncio.Semaphore(max(1, db.pool.size // 2)),
         )
 

@@ -1,0 +1,130 @@
+"""Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a POST that may be repeated has one effect."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import wraps
+from hashlib import sha256
+from typing import Any
+
+from core.auth import bad_token
+from core.database import Transaction
+from core.endpoint import Answer, Request
+from core.problems import (
+    DB_SLOW,
+    KEY_IN_USE,
+    KEY_REUSED,
+    ConstraintViolated,
+    DatabaseUnavailable,
+    Problem,
+    invalid,
+)
+from core.services import Services
+from core.streams import Stream
+from core.wire import header
+from sql import idempotencia
+from sql.idempotencia import Guardada
+
+Handler = Callable[..., Awaitable[Any]]
+
+KEY = re.compile(rb"[!-~]{1,255}")
+REPLAYED = (b"idempotent-replayed", b"true")
+
+
+def once(handler: Handler) -> Handler:
+    """Makes a handler repeatable: under the same key, the same request gets the first answer again.
+
+    The key, the effect and the answer are written in one transaction, which `request.db` is meanwhile; a
+    request that is refused writes none of them. Raises Problem: 422 for a bad key and for one of another
+    request, 409 while the first request takes too long."""
+
+    @wraps(handler)
+    async def repeatable(request: Request, **arguments: Any) -> Any:
+        clave = _key(request)
+        if clave is None:
+            return await handler(request, **arguments)
+        user = request.caller.id
+        async with _turn(request, clave), request.services.db.transaction() as tx:
+            first = await _claim(tx, user, clave)
+            if first is None:
+                request.scope["db"] = tx
+                answer = request.endpoint.answer_with(await handler(request, **arguments))
+                await idempotencia.store(tx, user, clave, _pack(await _fingerprint(request), answer))
+                return answer
+        if first.huella != await _fingerprint(request):
+            raise Problem(KEY_REUSED, "Esta Idempotency-Key ya se usó con otra petición")
+        return _unpack(first)
+
+    repeatable.once = True  # type: ignore[attr-defined]
+    return repeatable
+
+
+async def sweep(services: Services) -> None:
+    """Forgets the keys that expired, batch by batch."""
+    while await idempotencia.sweep(services.db):
+        pass
+
+
+def _key(request: Request) -> str | None:
+    key = header(request.scope, b"idempotency-key")
+    if key is not None and not KEY.fullmatch(key):
+        raise invalid("Idempotency-Key", "debe tener de 1 a 255 caracteres ASCII visibles")
+    return None if key is None else key.decode()
+
+
+@asynccontextmanager
+async def _turn(request: Request, clave: str) -> AsyncIterator[None]:
+    """Repetitions that reach this process wait here, where they hold no connection."""
+    services = request.services
+    lock = services.turns.setdefault((request.caller.id, clave), asyncio.Lock())
+    try:
+        async with asyncio.timeout(services.settings.db_timeout_seconds):
+            await lock.acquire()
+    except TimeoutError:
+        raise _in_use() from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+async def _claim(tx: Transaction, usuario_id: int, clave: str) -> Guardada | None:
+    """None when the key is this request's; else what it got before."""
+    try:
+        if await idempotencia.claim(tx, usuario_id, clave):
+            return None
+    except ConstraintViolated:
+        raise bad_token() from None
+    except DatabaseUnavailable as error:
+        raise _in_use() if error.kind is DB_SLOW else error from None
+    return await idempotencia.stored(tx, usuario_id, clave)
+
+
+def _in_use() -> Problem:
+    detail = "La primera petición con esta Idempotency-Key sigue en curso"
+    return Problem(KEY_IN_USE, detail, headers=[(b"retry-after", b"1")])
+
+
+async def _fingerprint(request: Request) -> bytes:
+    """SHA-256 of what makes two requests the same; a streamed body is read to its end for it."""
+    scope, body = request.scope, request.scope.get("body", b"")
+    if isinstance(body, Stream):
+        async for _ in body:
+            pass
+        digest = body.digest.digest()
+    else:
+        digest = sha256(body).digest()
+    media = header(scope, b"content-type") or b""
+    parts = [scope["method"].encode(), scope["path"].encode(), scope["query_string"], media, digest]
+    return sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
+
+
+def _pack(huella: bytes, answer: Answer) -> Guardada:
+    cabeceras = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
+    return Guardada(huella, answer.status, cabeceras, answer.body)
+
+
+def _unpack(first: Guardada) -> Answer:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in first.cabeceras]
+    return Answer(first.estado, [*headers, REPLAYED], first.cuerpo)
