@@ -122,8 +122,8 @@ def _show_status(migrations: list[Migration]) -> int:
 
 def _show_plan(steps: list[Step]) -> None:
     for step in steps:
-        kind = "in one transaction" if step.transactional else "each statement on its own"
-        print(f"-- {step.name}: {len(step.statements)} statements, {kind}")
+        kind = "one transaction" if step.transactional else "each on its own"
+        print(f"-- {step.name}: statements: {len(step.statements)}, {kind}")
         print(f"-- locks: {header(step.text).get('Locks', 'its file does not say')}")
         print(step.text)
     print(f"-- {len(steps)} to apply" if steps else "-- nothing to apply")

@@ -31,19 +31,36 @@ class AheadError(MigrationError):
 def plan(url: str, folder: Path = FOLDER) -> list[Step]:
     """What `apply` would do now. Changes nothing, takes no lock; refuses what `apply` would refuse."""
     with plain_errors(), connect(url) as connection:
-        return _to_apply(read(connection, folder), folder)
+        found = read(connection, folder)
+    _refuse_ahead(found)
+    _refuse_edited(found)
+    return _to_apply(found, folder)
 
 
 def apply(
-    url: str, folder: Path = FOLDER, *, say: Say = print, attempts: int = 10, through_pooler: bool = False
+    url: str,
+    folder: Path = FOLDER,
+    *,
+    say: Say = print,
+    attempts: int = 10,
+    through_pooler: bool = False,
+    stop_at_edits: bool = True,
 ) -> list[str]:
     """Apply what is pending, in order, and return the names; `say` hears the progress, a line at a time.
 
     It waits while another process migrates this database. A migration whose locks are not granted in time is
-    tried `attempts` times. Raises MigrationError.
+    tried `attempts` times. Without `stop_at_edits`, for a server that starts, an edited file is only told.
+    Raises MigrationError.
     """
     with migrating(url, say, through_pooler) as records:
         found = read(records.connection, folder)
+        _refuse_ahead(found)
+        try:
+            _refuse_edited(found)
+        except EditedError as error:
+            if stop_at_edits:
+                raise
+            say(f"warning: {error}")
         todo = _to_apply(found, folder)
         for migration in found:
             if migration.text is not None and migration.applied_at and migration.applied_text is None:
@@ -74,7 +91,7 @@ def rollback(
         applied = {migration.name for migration in found if migration.applied_at}
         todo = [step for step in reversed(steps(folder)) if step.name in applied][:count]
         if len(todo) < count:
-            raise MigrationError(f"cannot undo {count} migrations: {len(todo)} are applied")
+            raise MigrationError(f"cannot undo {count}: the database has only {len(todo)}")
         for step in todo:
             if not step.undo:
                 raise MigrationError(f"{step.name}.rollback.sql is missing or empty: nothing was undone")
@@ -102,14 +119,16 @@ def accept(
 
 
 def _to_apply(found: list[Migration], folder: Path) -> list[Step]:
-    _refuse_ahead(found)
-    if edited := [migration for migration in found if migration.state == "edited"]:
-        raise EditedError(edited)
     waiting = {migration.name for migration in found if migration.state == "pending"}
     todo = [step for step in steps(folder) if step.name in waiting]
     for step in todo:
         step.check(step.statements)
     return todo
+
+
+def _refuse_edited(found: list[Migration]) -> None:
+    if edited := [migration for migration in found if migration.state == "edited"]:
+        raise EditedError(edited)
 
 
 def _refuse_ahead(found: list[Migration]) -> None:

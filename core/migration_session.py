@@ -125,8 +125,8 @@ def _refuse_pooler(connection: psycopg.Connection[Any]) -> None:
     [(answering,)] = connection.execute("SELECT pg_backend_pid()")
     if answering != connection.info.backend_pid:
         raise PoolerError(
-            "this URL goes through a connection pooler: use the database's direct URL"
-            " (or --through-pooler, if the pooler keeps one server session per client)"
+            "the URL goes through a connection pooler: set DATABASE_DIRECT_URL to the database's own"
+            " (or say --through-pooler, if the pooler keeps one server session per client)"
         )
 
 

@@ -95,7 +95,7 @@ def connect(url: str) -> psycopg.Connection[Any]:
     try:
         parameters = conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # its message would quote the URL, and the password with it
-        raise MigrationError("DATABASE_URL is not a PostgreSQL URL") from None
+        raise MigrationError("the database URL is not one that PostgreSQL understands") from None
     defaults: dict[str, Any] = {"connect_timeout": 10, "fallback_application_name": "migrate"}
     return psycopg.connect(
         **defaults | parameters, client_encoding="utf8", autocommit=True, prepare_threshold=None

@@ -1,0 +1,274 @@
+"""The migrations we ship: they go up and down, lock what they say, say what they lose, and pass the linter."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from core.embedded import binaries, temporary_postgres
+from core.migration_guard import apply, rollback
+from core.migration_steps import Step, steps
+from core.migrations import FOLDER, header, names, pending
+
+ROOT = FOLDER.parent
+DOCUMENT = ROOT / "docs" / "migrations.md"
+OTHER_VERSIONS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+MODES = (  # from the weakest to the strongest
+    "ACCESS SHARE",
+    "ROW SHARE",
+    "ROW EXCLUSIVE",
+    "SHARE UPDATE EXCLUSIVE",
+    "SHARE",
+    "SHARE ROW EXCLUSIVE",
+    "EXCLUSIVE",
+    "ACCESS EXCLUSIVE",
+)
+LOCKS_OF = """
+SELECT c.relname, regexp_replace(replace(l.mode, 'Lock', ''), '(?<=[a-z])(?=[A-Z])', ' ', 'g')
+  FROM pg_locks AS l
+  JOIN pg_class AS c ON c.oid = l.relation
+ WHERE l.pid = %s AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace
+"""
+TABLES = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+
+
+@pytest.fixture(
+    scope="session", params=[None, *OTHER_VERSIONS], ids=lambda path: path.parent.name if path else ""
+)
+def any_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The suite's PostgreSQL and, in turn, each other version that this machine has."""
+    if request.param is None:
+        yield request.getfixturevalue("postgres")
+    else:
+        with temporary_postgres(bin_dir=request.param) as url:
+            yield url
+
+
+@pytest.fixture
+def any_version(any_server: str) -> Iterator[str]:
+    """An empty database on `any_server`."""
+    with psycopg.connect(any_server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrating")
+        yield make_conninfo(**conninfo_to_dict(any_server) | {"dbname": "migrating"})
+        connection.execute("DROP DATABASE migrating WITH (FORCE)")
+
+
+def hush(line: str) -> None:
+    """Hears the progress and says nothing."""
+
+
+def schema(url: str) -> str:
+    """What pg_dump says of the schema, without the random key of its last versions."""
+    dump = subprocess.run(
+        [binaries() / "pg_dump", "--schema-only", url], capture_output=True, text=True, check=True
+    )
+    return re.sub(r"^\\(un)?restrict .*$", "", dump.stdout, flags=re.MULTILINE)
+
+
+def copy(names: list[str], folder: Path) -> Path:
+    """A folder with only these of our migrations."""
+    folder.mkdir()
+    for name in names:
+        shutil.copy(FOLDER / f"{name}.sql", folder)
+        shutil.copy(FOLDER / f"{name}.rollback.sql", folder)
+    return folder
+
+
+def test_each_one_goes_up_down_and_up_to_the_same_schema(any_version: str, tmp_path: Path) -> None:
+    apply(any_version, copy([], tmp_path / "none"), say=hush)
+    levels = [schema(any_version)]
+    for number in range(1, len(names()) + 1):
+        folder = copy(names()[:number], tmp_path / str(number))
+        apply(any_version, folder, say=hush)
+        levels.append(schema(any_version))
+        rollback(any_version, 1, folder, confirm=lambda steps: True, say=hush)
+        assert schema(any_version) == levels[-2], (
+            f"{names()[number - 1]}.rollback.sql leaves something behind"
+        )
+        apply(any_version, folder, say=hush)
+        assert schema(any_version) == levels[-1]
+    assert all(before != after for before, after in pairwise(levels))
+
+
+def test_all_of_them_go_down_at_once_and_up_again(any_version: str) -> None:
+    apply(any_version, say=hush)
+    full = schema(any_version)
+    assert rollback(any_version, len(names()), confirm=lambda steps: True, say=hush) == names()[::-1]
+    assert pending(any_version) == names()
+    assert apply(any_version, say=hush) == names()
+    assert schema(any_version) == full
+
+
+@pytest.mark.parametrize("step", steps(FOLDER), ids=lambda step: step.name)
+def test_each_locks_what_its_header_says(step: Step, any_version: str, tmp_path: Path) -> None:
+    before = copy(names()[: names().index(step.name)], tmp_path / "before")
+    apply(any_version, before, say=hush)
+    assert declared_locks(step) == taken_locks(step, any_version)
+
+
+def test_an_index_built_concurrently_shows_its_lock(any_version: str, tmp_path: Path) -> None:
+    with psycopg.connect(any_version) as connection:
+        connection.execute("CREATE TABLE nota (id bigint)")
+    (tmp_path / "0001_index_nota.sql").write_text(
+        "-- Locks:  nota SHARE UPDATE EXCLUSIVE\n-- transactional: false\n"
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS nota_id_idx ON nota (id);\n"
+    )
+    [step] = steps(tmp_path)
+    assert declared_locks(step) == taken_locks(step, any_version) == {"nota": "SHARE UPDATE EXCLUSIVE"}
+
+
+def test_the_documented_example_is_true(any_version: str, tmp_path: Path) -> None:
+    apply(any_version, copy(names()[:2], tmp_path / "before"), say=hush)
+    example, index = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "0003_add_pago.sql").write_text(example)
+    (tmp_path / "0004_index_pago.sql").write_text(index)
+    add, build = steps(tmp_path)
+    assert declared_locks(add) == taken_locks(add, any_version)
+    with psycopg.connect(any_version) as connection:
+        connection.execute(example)
+    assert declared_locks(build) == taken_locks(build, any_version)
+    assert squawk(*tmp_path.glob("*.sql")) == []
+
+
+def declared_locks(step: Step) -> dict[str, str]:
+    """Table and strongest lock, as `-- Locks:` says them: `usuario SHARE ROW EXCLUSIVE, a moment`."""
+    modes = "|".join(sorted(MODES, key=len, reverse=True))
+    return dict(re.findall(rf"(\w+) ({modes})\b", header(step.text)["Locks"]))
+
+
+def taken_locks(step: Step, url: str) -> dict[str, str]:
+    """Table and strongest lock that `step` takes on the tables which were there before it."""
+    with psycopg.connect(url, autocommit=True) as connection, psycopg.connect(url, autocommit=True) as other:
+        existing = {table for (table,) in connection.execute(TABLES)}
+        pid = connection.info.backend_pid
+        if step.transactional:
+            with connection.transaction(force_rollback=True):
+                for statement in step.statements:
+                    connection.execute(statement)
+                rows = other.execute(LOCKS_OF, [pid]).fetchall()
+        else:
+            rows = locks_while_it_waits(step, connection, other, existing)
+    taken: dict[str, str] = {}
+    for table, mode in rows:
+        strongest = max(taken.get(table, MODES[0]), mode.upper(), key=MODES.index)
+        taken |= {table: strongest} if table in existing else {}
+    return taken
+
+
+def locks_while_it_waits(
+    step: Step, connection: psycopg.Connection, other: psycopg.Connection, existing: set[str]
+) -> list[tuple]:
+    """CONCURRENTLY waits for older writers: be one on every table, and look while it waits."""
+    pid = connection.info.backend_pid
+    thread = threading.Thread(target=lambda: [connection.execute(statement) for statement in step.statements])
+    with other.transaction():
+        for table in existing:
+            other.execute(f'LOCK TABLE "{table}" IN ROW EXCLUSIVE MODE')
+        thread.start()
+        while not other.execute("SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted", [pid]).fetchone():
+            assert thread.is_alive(), f"{step.name} waits for nobody"
+        rows = other.execute(LOCKS_OF, [pid]).fetchall()
+    thread.join()
+    return rows
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_says_what_why_which_locks_and_what_is_lost(name: str) -> None:
+    assert header((FOLDER / f"{name}.sql").read_text("utf-8")).keys() == {"What", "Why", "Locks", "Undo"}
+
+
+def test_each_can_be_undone_and_every_file_belongs_to_one() -> None:
+    assert all(step.undo for step in steps(FOLDER))
+    files = {path.name for path in FOLDER.iterdir()}
+    assert files == {f"{name}{kind}.sql" for name in names() for kind in ("", ".rollback")}
+    assert [step.name for step in steps(FOLDER)] == names()
+    assert [name[:4] for name in names()] == [f"{number:04}" for number in range(1, len(names()) + 1)]
+
+
+def test_no_lint_rule_complains_or_is_ignored() -> None:
+    findings = squawk(*(FOLDER / f"{name}.sql" for name in names()))
+    assert not findings, "\n".join(
+        f"{f['file']}:{f['line']}: {f['rule_name']}: {f['message']}" for f in findings
+    )
+    assert not any("squawk-ignore" in path.read_text("utf-8") for path in FOLDER.iterdir())
+    assert "rules" not in (ROOT / ".squawk.toml").read_text("utf-8")
+
+
+def test_the_linter_finds_only_that_a_rollback_drops_things() -> None:
+    findings = squawk(*FOLDER.glob("*.rollback.sql"))
+    assert {finding["rule_name"] for finding in findings} <= {"ban-drop-table", "ban-drop-column"}
+
+
+def test_the_linter_does_find_an_index_that_blocks_writes(tmp_path: Path) -> None:
+    (tmp_path / "bad.sql").write_text("CREATE INDEX usuario_telefono_idx ON usuario (telefono);\n")
+    assert "require-concurrent-index-creation" in {f["rule_name"] for f in squawk(tmp_path / "bad.sql")}
+
+
+def squawk(*files: Path) -> list[dict[str, str]]:
+    program = Path(sys.executable).parent / "squawk"
+    command = [program, "--config", ROOT / ".squawk.toml", "--reporter", "json", *files]
+    found: list[dict[str, str]] = json.loads(subprocess.run(command, capture_output=True, check=False).stdout)
+    return found
+
+
+def test_every_table_and_column_has_a_comment(empty_database: str) -> None:
+    apply(empty_database, say=hush)
+    with psycopg.connect(empty_database) as connection:
+        missing = connection.execute(
+            """
+            SELECT c.relname, a.attname
+              FROM pg_class AS c
+              JOIN pg_attribute AS a ON a.attrelid = c.oid AND (a.attnum > 0 OR a.attname = 'tableoid')
+             WHERE c.relkind IN ('r', 'p', 'v', 'm') AND c.relnamespace = 'public'::regnamespace
+               AND NOT c.relispartition AND NOT a.attisdropped AND c.relname !~ '^_?yoyo_'
+               AND col_description(c.oid, greatest(a.attnum, 0)) IS NULL
+            """
+        ).fetchall()
+    assert missing == []
+
+
+def test_requests_go_on_while_one_waits_for_a_long_transaction(empty_database: str, tmp_path: Path) -> None:
+    apply(empty_database, say=hush)
+    folder = copy(names(), tmp_path / "next")
+    (folder / "9999_add_nota.sql").write_text("ALTER TABLE usuario ADD COLUMN nota text;")
+    impatient = make_conninfo(**conninfo_to_dict(empty_database) | {"options": "-c lock_timeout=3s"})
+    done, errors = threading.Event(), []
+    clients = [
+        threading.Thread(target=keep_asking, args=(impatient, done, errors.append)),
+        threading.Thread(target=keep_asking, args=(impatient, done, errors.append)),
+    ]
+    with psycopg.connect(empty_database) as long_transaction:
+        long_transaction.execute("SELECT count(*) FROM usuario")
+        for client in clients:
+            client.start()
+        apply(
+            empty_database,
+            folder,
+            say=lambda line: long_transaction.rollback() if "attempt 2" in line else None,
+        )
+    done.set()
+    for client in clients:
+        client.join()
+    assert errors == []
+    assert pending(empty_database, folder) == []
+
+
+def keep_asking(url: str, done: threading.Event, complain: Callable[[object], None]) -> None:
+    """Reads from and writes to usuario, a statement at a time, until `done`."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        while not done.is_set():
+            try:
+                connection.execute("SELECT username FROM usuario WHERE id = 1")
+                connection.execute("UPDATE usuario SET estado = true WHERE id = 1")
+            except psycopg.Error as error:
+                complain(error)
+                return
