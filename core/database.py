@@ -125,7 +125,7 @@ class Database(Executor):
             except psycopg.Error:
                 if connection is None or not connection.closed or not _reads(sql):
                     raise
-            async with self.pool.connection() as connection:
+            async with self.pool.connection(new=True) as connection:
                 return await _execute(connection, sql, parameters)
 
     async def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> list[Columns]:

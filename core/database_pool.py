@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
 
-from core.database_wire import STALE
+from core.database_wire import LOOKS, STALE
 from core.problems import BUSY, DB_POOL, DatabaseUnavailable
 
 Connection = psycopg.AsyncConnection[Any]
@@ -25,7 +25,7 @@ PARAMETERS = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
+    "tcp_user_timeout": 5_000,
 }
 SETTINGS = {
     "timezone": "UTC",
@@ -77,7 +77,11 @@ class Connector:
             make_conninfo(**parameters), autocommit=True, prepare_threshold=0 if self.prepare else None
         )
         if not self.prepare:
-            await connection.execute("SET timezone = 'UTC'")
+            try:
+                await connection.execute("SET timezone = 'UTC'")
+            except BaseException:
+                await connection.close()
+                raise
         # psycopg would pick int2, int4 or int8 by value, and each choice is another prepared statement.
         connection.adapters.register_dumper(int, Int8BinaryDumper)
         return connection
@@ -97,13 +101,13 @@ class Pool:
         self._open = True
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """Lends a connection that is alive as far as its socket tells.
+    async def connection(self, *, new: bool = False) -> AsyncIterator[Connection]:
+        """Lends a connection that is alive as far as its socket tells, or a `new` one.
 
         Raises DatabaseUnavailable after `timeout` seconds without a turn, and psycopg.OperationalError."""
         await self._take_turn()
         try:
-            connection = self._take_idle() or await self._connector.open()
+            connection = (not new and self._take_idle()) or await self._connector.open()
             try:
                 yield connection
             except psycopg.Error as error:
@@ -145,7 +149,8 @@ class Pool:
         while self.idle:
             connection = self.idle.pop()
             try:
-                connection.pgconn.consume_input()
+                for _ in range(LOOKS):
+                    connection.pgconn.consume_input()
                 return connection
             except psycopg.OperationalError:
                 continue

@@ -12,6 +12,7 @@ from psycopg.pq.abc import PGresult
 
 Columns = tuple[Any, ...]
 
+LOOKS = 2  # the first may find the server's last words, the second that it hung up
 LOOK_SECONDS = 0.1
 STALE = {"0A000", "25006", "26000"}  # plan of an older schema, primary become follower, plan forgotten
 
@@ -38,8 +39,9 @@ class Wire:
     @property
     def alive(self) -> bool:
         """Whether the server is still there, as far as the socket tells."""
-        if self._open:
-            self._read()
+        for _ in range(LOOKS):
+            if self._open:
+                self._read()
         return self._open
 
     async def query(self, sql: bytes, parameters: Sequence[bytes]) -> list[Columns]:

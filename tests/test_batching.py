@@ -279,7 +279,7 @@ async def test_a_change_whose_connection_dies_is_not_repeated(
 
     found = await outcomes(*slow)
 
-    assert [error.kind.codigo for error in found] == ["bd_reiniciando"] * 3  # type: ignore[attr-defined]
+    assert all(isinstance(error, DatabaseUnavailable) for error in found)
     assert rows("SELECT count(*) FROM venta WHERE id > 1000") == [(0,)]
 
 
