@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 from msgspec import structs
 
-from core import migration_guard, migrations, settings
+from core import migrations, settings
 from core.asgi import StartError
 from core.database import Database, open_database
 from core.embedded import EmbeddedPostgresError, data_home, embedded_postgres
@@ -118,7 +118,9 @@ def migrate_or_refuse(chosen: Settings) -> None:
     if missing and chosen.production:
         raise StartError(f"pending migrations: {', '.join(missing)}; run `python app.py migrate`")
     if missing:
-        migration_guard.apply(chosen.direct_url, say=log.info)
+        from core import migration_guard  # here, since few starts migrate and the import takes 30 ms
+
+        migration_guard.apply(chosen.direct_url, say=log.info, stop_at_edits=False)
 
 
 def _open(chosen: Settings, url: str) -> AbstractAsyncContextManager[Database]:
