@@ -18,13 +18,21 @@ from core.endpoint import at
 from core.problems import NO_ROUTE, Problem
 from core.revocation import Revocations
 from core.services import Services
-from handlers import commands, docs, health, login, sessions, users
+from core.sweeps import Sweep, sweeping
+from handlers import bulk, commands, docs, health, login, once, resumen, sessions, users, ventas
 
 routes = [
     at("/user/", GET=users.index, POST=users.create),
     at("/user/crear-usuario", POST=users.create),
     at("/user/me", GET=users.show_me, PATCH=users.update_me, DELETE=users.remove_me),
     at("/user/{id}", GET=users.show, PATCH=users.update, PUT=users.replace, DELETE=users.remove),
+    at("/user/{id}/venta", GET=ventas.of_user),
+    at("/venta/", GET=ventas.index, POST=ventas.create),
+    at("/venta/lote", POST=bulk.create_many),
+    at("/venta/importar", POST=bulk.load),
+    at("/venta/exportar", GET=bulk.export),
+    at("/venta/resumen", GET=resumen.show),
+    at("/venta/{id}", GET=ventas.show, PATCH=ventas.update, DELETE=ventas.remove),
     at("/login/", POST=login.token),
     at("/", GET=docs.root),
     at("/docs", GET=docs.docs),
@@ -55,10 +63,19 @@ def stack(services: Services, revocations: Revocations) -> ASGIApp:
     return Edge(app, services)
 
 
+def sweeps(services: Services) -> list[Sweep]:
+    """What each process does in the background, and how often."""
+    return [Sweep("idempotencia", partial(once.sweep, services), seconds=300)]
+
+
 def application(environ: Mapping[str, str]) -> Api:
     @asynccontextmanager
     async def serving() -> AsyncIterator[ASGIApp]:
-        async with start.services(environ) as services, sessions.listening(services) as revocations:
+        async with (
+            start.services(environ) as services,
+            sessions.listening(services) as revocations,
+            sweeping(sweeps(services)),
+        ):
             yield stack(services, revocations)
 
     return Api(serving)

@@ -1,12 +1,22 @@
 """Conditional requests (RFC 9110 section 13): entity tags made of a row's version."""
 
+from typing import Any
+
 from starlette.types import Scope
 
+from core.endpoint import Reply, Request
 from core.problems import MOVED_ON, Problem
 
 
 def etag(version: int) -> tuple[bytes, bytes]:
     return (b"etag", b'"%d"' % version)
+
+
+def tagged(request: Request, version: int, body: object) -> Reply[Any]:
+    """The body with its ETag; 304 without it when If-None-Match names this version."""
+    if unchanged(request.scope, version):
+        return Reply(None, [etag(version)], status=304)
+    return Reply(body, [etag(version)])
 
 
 def unchanged(scope: Scope, version: int) -> bool:

@@ -162,9 +162,10 @@ class Endpoint:
         return Answer(status, headers, encode(reply) if reply is not None else b"")
 
     def _stream(self, scope: Scope, receive: Receive) -> Stream:
-        if check_media(scope, self.media) is None:
+        media = check_media(scope, self.media)
+        if media is None:
             raise wrong_media(self.media)
-        scope["body"] = stream = Stream(receive)
+        scope["body"] = stream = Stream(receive, media)
         return stream
 
     async def _body(self, scope: Scope, receive: Receive) -> Any:

@@ -35,11 +35,12 @@ class Pace:
 
 
 class Stream:
-    """The body of a request, to be iterated once; `digest` sees what is read.
+    """The body of a request, of type `media`, to be iterated once; `digest` sees what is read.
 
     Raises ClientGone, and Problem 408 when the client is too slow."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, media: str) -> None:
+        self.media = media
         self.whole = False
         self.digest = sha256()
         self._receive = receive

@@ -2,43 +2,34 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal, TypeVar
+from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from sql.ventas import Runner
 
-T = TypeVar("T")
 Unidad = Literal["dia", "semana", "mes"]
 
 MOST_ROWS = 10_000
 UNITS: dict[Unidad, str] = {"dia": "day", "semana": "week", "mes": "month"}
 
 
-class DePeriodo(Struct, frozen=True):
-    """What was sold in a period, by its first day (of a week, its Monday); `importe` is in cents."""
+class Suma(Struct, frozen=True, kw_only=True):
+    """What was sold in a period, named by its first day (of a week, its Monday), or by a user; `importe`: cents."""
 
-    periodo: date
+    periodo: date | UnsetType = UNSET
+    usuario_id: int | UnsetType = UNSET
     ventas: int
     productos: int
     importe: int
 
     @staticmethod
-    def of(periodo: date, ventas: int, productos: Decimal, importe: Decimal) -> "DePeriodo":
-        return DePeriodo(periodo, ventas, int(productos), int(importe))
-
-
-class DeUsuario(Struct, frozen=True):
-    """What a user sold; `importe` is in cents."""
-
-    usuario_id: int
-    ventas: int
-    productos: int
-    importe: int
+    def of_period(periodo: date, ventas: int, productos: Decimal, importe: Decimal) -> "Suma":
+        return Suma(periodo=periodo, ventas=ventas, productos=int(productos), importe=int(importe))
 
     @staticmethod
-    def of(usuario_id: int, ventas: int, productos: Decimal, importe: Decimal) -> "DeUsuario":
-        return DeUsuario(usuario_id, ventas, int(productos), int(importe))
+    def of_user(usuario_id: int, ventas: int, productos: Decimal, importe: Decimal) -> "Suma":
+        return Suma(usuario_id=usuario_id, ventas=ventas, productos=int(productos), importe=int(importe))
 
 
 class TooManyRows(Exception):
@@ -101,19 +92,19 @@ SELECT usuario_id, count(*), sum(ventas_productos), sum(venta){SALES_OF_USER}
 
 async def by_period(
     db: Runner, unidad: Unidad, *, usuario_id: int | None, desde: datetime | None, hasta: datetime | None
-) -> list[DePeriodo]:
+) -> list[Suma]:
     """The sums of each period that has a part in `desde` <= creacion < `hasta`, in order. Raises TooManyRows."""
     sql = OF_ALL_BY_PERIOD if usuario_id is None else OF_USER_BY_PERIOD
     bounds = _bounds(usuario_id, desde, hasta)
-    return _checked(await db.many(DePeriodo.of, sql, unit=UNITS[unidad], **bounds))
+    return _checked(await db.many(Suma.of_period, sql, unit=UNITS[unidad], **bounds))
 
 
 async def by_user(
     db: Runner, *, usuario_id: int | None, desde: datetime | None, hasta: datetime | None
-) -> list[DeUsuario]:
+) -> list[Suma]:
     """The sums of each user with sales in `desde` <= creacion < `hasta`, by id. Raises TooManyRows."""
     sql = OF_ALL_BY_USER if usuario_id is None else OF_USER_BY_USER
-    return _checked(await db.many(DeUsuario.of, sql, **_bounds(usuario_id, desde, hasta)))
+    return _checked(await db.many(Suma.of_user, sql, **_bounds(usuario_id, desde, hasta)))
 
 
 def _bounds(usuario_id: int | None, desde: datetime | None, hasta: datetime | None) -> dict[str, object]:
@@ -121,7 +112,7 @@ def _bounds(usuario_id: int | None, desde: datetime | None, hasta: datetime | No
     return owner | {"desde": desde, "hasta": hasta}
 
 
-def _checked(rows: list[T]) -> list[T]:
+def _checked(rows: list[Suma]) -> list[Suma]:
     if len(rows) > MOST_ROWS:
         raise TooManyRows
     return rows

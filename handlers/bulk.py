@@ -1,0 +1,122 @@
+"""Sales by the thousand: batches as JSON, imports and exports of files of any length."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Annotated
+
+from msgspec import Meta, Struct, structs
+
+from core.database import Database, Transaction
+from core.endpoint import Reply, Request, endpoint
+from core.problems import BUSY, FORBIDDEN, DatabaseUnavailable, invalid_fields
+from core.services import Services
+from core.streams import Download, Stream
+from core.validation import Error, Query
+from handlers.once import once
+from handlers.venta_filters import ExportQuery, filters, whose
+from handlers.ventas import NewVenta
+from sql import exportacion, importacion, ventas
+from sql.importacion import InvalidFile
+from sql.listado import Filters
+from sql.renglones import Formato
+
+FORMATS: dict[str, Formato] = {"text/csv": "csv", "application/x-ndjson": "ndjson"}
+MEDIA = {formato: media for media, formato in FORMATS.items()}
+
+Batch = Annotated[list[NewVenta], Meta(max_length=10_000)]
+
+
+class CreatedMany(Struct, frozen=True):
+    """The ids of the new sales, in the order of the batch."""
+
+    respuesta: str
+    ids: list[int]
+
+
+class ImportQuery(Query, frozen=True):
+    """`simular` checks the whole file and keeps nothing."""
+
+    simular: bool = False
+
+
+class Imported(Struct, frozen=True):
+    """How many sales the file has."""
+
+    respuesta: str
+    filas: int
+
+
+@endpoint(status=201)
+@once
+async def create_many(request: Request, batch: Batch) -> CreatedMany:
+    """Record up to 10,000 sales: all of them, or none.
+
+    An error names each bad row by its `indice`, which counts from 0."""
+    sellers = [new.usuario_id or request.caller.id for new in batch]
+    if not request.caller.admin:
+        _refuse_rows(
+            [n for n, seller in enumerate(sellers) if seller != request.caller.id], "debe ser el suyo"
+        )
+    columns = sellers, [new.venta for new in batch], [new.ventas_productos for new in batch]
+    inserted = await ventas.insert_many(request.db, *columns)
+    _refuse_rows([row.indice for row in inserted if row.id is None], "no existe el usuario con ese id")
+    return CreatedMany("Ventas creadas correctamente", [row.id for row in inserted if row.id is not None])
+
+
+@endpoint(status=201, media=list(FORMATS))
+@once
+async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Imported]:
+    """Import sales from a CSV or NDJSON file of any length: all of them, or none.
+
+    A CSV begins with a header, its columns in any order: `venta`, `ventas_productos` and, if wanted,
+    `usuario_id` and `creacion`; so does each line of NDJSON have these members. An `id`, as exports have, is
+    ignored. An error names each bad line by its `linea`, which counts from 1; the first 100."""
+    async with _transfer(request.services, request.db) as tx:
+        try:
+            loaded = await importacion.load(
+                tx.connection,
+                aiter(file),
+                FORMATS[file.media],
+                default_owner=request.caller.id,
+                may_write_others=request.caller.admin,
+                simulate=query.simular,
+            )
+        except InvalidFile as error:
+            raise invalid_fields([structs.asdict(wrong) for wrong in error.errores]) from None
+    if query.simular:
+        return Reply(Imported("El archivo es válido; no se guardó nada", loaded.filas), status=200)
+    return Reply(Imported("Ventas importadas correctamente", loaded.filas))
+
+
+@endpoint(produces=list(FORMATS), problems=[FORBIDDEN])
+async def export(request: Request, query: ExportQuery) -> Download:
+    """Export sales as CSV or NDJSON, oldest first; what is exported can be imported again.
+
+    The filters are those of the list."""
+    chosen = filters(query, whose(request.caller, query.usuario_id))
+    blocks = _blocks(request.services, chosen, query.formato)
+    return Download(blocks, media=MEDIA[query.formato], filename=f"ventas.{query.formato}")
+
+
+async def _blocks(services: Services, chosen: Filters, formato: Formato) -> AsyncGenerator[bytes, None]:
+    async with (
+        _transfer(services, services.read_db) as tx,
+        aclosing(exportacion.export(tx.connection, chosen, formato)) as blocks,
+    ):
+        async for block in blocks:
+            yield block
+
+
+@asynccontextmanager
+async def _transfer(services: Services, db: Database | Transaction) -> AsyncIterator[Transaction]:
+    """A transaction of any length, while not too many are open. Raises DatabaseUnavailable."""
+    if services.transfers.locked():
+        raise DatabaseUnavailable(BUSY)
+    async with services.transfers, db.transaction() as tx:
+        yield tx
+
+
+def _refuse_rows(indices: list[int], mensaje: str) -> None:
+    if indices:
+        errores: list[Error] = [{"indice": n, "campo": "usuario_id", "mensaje": mensaje} for n in indices]
+        raise invalid_fields(errores)

@@ -1,0 +1,39 @@
+"""Sums of sales: by day, week or month in UTC, or by user."""
+
+from typing import Literal
+
+from core.endpoint import Request, endpoint
+from core.problems import FORBIDDEN, invalid
+from core.validation import Query
+from handlers.venta_filters import Moment, end, first_moment, whose
+from sql import resumen
+from sql.resumen import MOST_ROWS, Suma, TooManyRows
+from sql.ventas import Id
+
+
+class SummaryQuery(Query, frozen=True):
+    """Without `desde` and `hasta`: from the first sale to now."""
+
+    por: Literal["dia", "semana", "mes", "usuario"] = "dia"
+    usuario_id: Id | None = None
+    desde: Moment | None = None
+    hasta: Moment | None = None
+
+
+@endpoint(problems=[FORBIDDEN], slow=True)
+async def show(request: Request, query: SummaryQuery) -> list[Suma]:
+    """Sum the sales of each day, week, month or user.
+
+    One's own; an admin's are everyone's, or those of `usuario_id`. A `periodo` is named by its first day, a week
+    by its Monday, and those without sales are there too, as zeros. `hasta` is the first moment past the end, or
+    the last whole day."""
+    usuario_id = whose(request.caller, query.usuario_id)
+    desde, hasta = first_moment(query.desde), end(query.hasta)
+    try:
+        if query.por == "usuario":
+            return await resumen.by_user(request.read_db, usuario_id=usuario_id, desde=desde, hasta=hasta)
+        return await resumen.by_period(
+            request.read_db, query.por, usuario_id=usuario_id, desde=desde, hasta=hasta
+        )
+    except TooManyRows:
+        raise invalid("desde", f"da más de {MOST_ROWS} filas: acorte el lapso o sume por mes") from None

@@ -1,0 +1,132 @@
+"""Sales: what was sold, by whom, when."""
+
+from typing import ClassVar
+
+from msgspec import UNSET, UnsetType
+
+from core.auth import bad_token, forbidden
+from core.conditional import moved_on, tagged, wanted_versions
+from core.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
+from core.problems import FORBIDDEN, MOVED_ON, NO_SALE, NO_USER, Problem
+from core.validation import Body
+from handlers.once import once
+from handlers.pages import make_cursor, page_headers, read_cursor
+from handlers.venta_filters import SalesQuery, UserSalesQuery, filters, owner, whose
+from sql import listado, usuarios, ventas
+from sql.listado import Filters, Place
+from sql.usuarios import Change
+from sql.ventas import Id, Importe, Productos, Venta
+
+LIST = "ventas"
+UPDATED = Answered("Venta actualizada correctamente")
+DELETED = Answered("Venta eliminada correctamente")
+
+
+class NewVenta(Body, frozen=True):
+    """A sale; without `usuario_id` it is the caller's own, and another's is for an admin to make."""
+
+    EXAMPLE: ClassVar = {"venta": 150000, "ventas_productos": 3}
+
+    venta: Importe
+    ventas_productos: Productos
+    usuario_id: Id | None = None
+
+
+class VentaChanges(Body, frozen=True):
+    """Only the fields sent change."""
+
+    EXAMPLE: ClassVar = {"venta": 140000}
+
+    venta: Importe | UnsetType = UNSET
+    ventas_productos: Productos | UnsetType = UNSET
+
+
+@endpoint(status=201, location="/venta/{id}", problems=[FORBIDDEN, NO_USER])
+@once
+async def create(request: Request, new: NewVenta) -> Created:
+    """Record a sale."""
+    caller = request.caller
+    seller = new.usuario_id or caller.id
+    if seller != caller.id and not caller.admin:
+        raise forbidden()
+    id = await ventas.insert(request.db, seller, new.venta, new.ventas_productos)
+    if id is None:
+        raise bad_token() if seller == caller.id else no_user(str(seller))
+    return Created("Venta creada correctamente", id)
+
+
+@endpoint(problems=[FORBIDDEN], slow=True)
+async def index(request: Request, query: SalesQuery) -> Reply[list[Venta]]:
+    """List sales, newest first.
+
+    One's own; an admin's list is of everyone's, or of those of `usuario_id`. `desde` is the first moment and
+    `hasta` the first one past the end; a plain date is its whole day, so that `hasta=2026-01-31` includes it."""
+    return await _page(request, query, filters(query, whose(request.caller, query.usuario_id)))
+
+
+@endpoint(problems=[FORBIDDEN, NO_USER], slow=True)
+async def of_user(request: Request, id: int, query: UserSalesQuery) -> Reply[list[Venta]]:
+    """List the sales of a user, newest first."""
+    whose(request.caller, id)
+    reply = await _page(request, query, filters(query, id))
+    if not reply.body and await usuarios.by_id(request.read_db, id) is None:
+        raise no_user(shown_id(request))
+    return reply
+
+
+@endpoint(problems=[NO_SALE], etag=True)
+async def show(request: Request, id: int) -> Reply[Venta | None]:
+    """Read a sale."""
+    found = await ventas.by_id(request.db, id, owner(request.caller))
+    if found is None:
+        raise Problem(NO_SALE, f"No existe la venta con el id {shown_id(request)}")
+    return tagged(request, found.version, found.venta)
+
+
+@endpoint(problems=[NO_SALE, MOVED_ON])
+async def update(request: Request, id: int, changes: VentaChanges) -> Answered:
+    """Change a sale."""
+    change = await ventas.update(
+        request.db,
+        id,
+        owner=owner(request.caller),
+        versions=wanted_versions(request.scope),
+        venta=None if changes.venta is UNSET else changes.venta,
+        ventas_productos=None if changes.ventas_productos is UNSET else changes.ventas_productos,
+    )
+    _check(change, f"No existe la venta con el id {shown_id(request)} por lo tanto no se puede actualizar")
+    return UPDATED
+
+
+@endpoint(problems=[NO_SALE, MOVED_ON])
+async def remove(request: Request, id: int) -> Answered:
+    """Delete a sale."""
+    versions = wanted_versions(request.scope)
+    change = await ventas.delete(request.db, id, owner=owner(request.caller), versions=versions)
+    _check(change, f"No existe la venta con el id {shown_id(request)} por lo tanto no se elimina")
+    return DELETED
+
+
+def no_user(shown: str) -> Problem:
+    return Problem(NO_USER, f"No existe el usuario con el id {shown}")
+
+
+async def _page(request: Request, query: UserSalesQuery, chosen: Filters) -> Reply[list[Venta]]:
+    db = request.read_db
+    after = read_cursor(request, LIST, query.despues, Place)
+    found = await listado.page(db, chosen, after=after, limit=query.limit + 1)
+    page = found[: query.limit]
+    cursor = None
+    if len(found) > len(page):
+        cursor = make_cursor(request, LIST, Place(page[-1].creacion, page[-1].id))
+    total = None
+    if query.total:
+        total = await (listado.count if query.total == "exacto" else listado.estimate)(db, chosen)
+    return Reply(page, page_headers(request, cursor, total))
+
+
+def _check(change: Change, missing: str) -> None:
+    if not change.found:
+        raise Problem(NO_SALE, missing)
+    if not change.changed:
+        raise moved_on()
