@@ -52,14 +52,19 @@ def test_a_sale_of_nobodys_is_refused(ana, rows):
     assert rows("SELECT count(*) FROM venta") == [(0,)]
 
 
-@pytest.mark.parametrize("sale", [{"venta": 0, "ventas_productos": 1}, {"venta": 10**15, "ventas_productos": 10**6}])
+@pytest.mark.parametrize(
+    "sale", [{"venta": 0, "ventas_productos": 1}, {"venta": 10**15, "ventas_productos": 10**6}]
+)
 def test_the_limits_are_allowed(beto, sale):
     assert sale.items() <= beto.get(f"/venta/{sell(beto, **sale)}").json().items()
 
 
 @pytest.mark.parametrize(
     ("campo", "value"),
-    [("venta", value) for value in ("-1", str(10**15 + 1), str(10**30), "1e3", "1.5", '"5"', "null", "true", "[]")]
+    [
+        ("venta", value)
+        for value in ("-1", str(10**15 + 1), str(10**30), "1e3", "1.5", '"5"', "null", "true", "[]")
+    ]
     + [("ventas_productos", value) for value in ("0", "-1", str(10**6 + 1), str(2**63), "1.5", '"٣"', "null")]
     + [("usuario_id", value) for value in ("0", "-1", str(2**63), '"1"', "1.5")],
 )
@@ -99,7 +104,9 @@ def test_only_the_owner_and_an_admin_change_a_sale(ana, beto, carla):
 
     body = problem(carla.patch(f"/venta/{id}", json={"venta": 1}), 404, "venta_inexistente")
     assert body["detail"] == f"No existe la venta con el id {id} por lo tanto no se puede actualizar"
-    assert beto.patch(f"/venta/{id}", json={"venta": 1}).json() == {"respuesta": "Venta actualizada correctamente"}
+    assert beto.patch(f"/venta/{id}", json={"venta": 1}).json() == {
+        "respuesta": "Venta actualizada correctamente"
+    }
     assert ana.patch(f"/venta/{id}", json={"ventas_productos": 2}).status_code == 200
     sale = beto.get(f"/venta/{id}").json()
     assert (sale["usuario_id"], sale["venta"], sale["ventas_productos"]) == (beto.id, 1, 2)
@@ -116,7 +123,9 @@ def test_only_the_owner_and_an_admin_delete_a_sale(ana, beto, carla, rows):
     problem(beto.delete(f"/venta/{ids[0]}"), 404, "venta_inexistente")
 
 
-@pytest.mark.parametrize("change", [{"venta": -1}, {"venta": None}, {"usuario_id": 1}, {"creacion": "2026-01-31"}])
+@pytest.mark.parametrize(
+    "change", [{"venta": -1}, {"venta": None}, {"usuario_id": 1}, {"creacion": "2026-01-31"}]
+)
 def test_a_bad_change_changes_nothing(beto, change):
     id = sell(beto)
 
