@@ -1,7 +1,7 @@
 """One declaration per endpoint: decoding, checks, the answer and its description follow from it."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar, get_type_hints
 
 import msgspec
@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.auth import forbidden
 from core.database import Database, Transaction
+from core.origin import Origin, origin_of
 from core.problems import WRONG_METHOD, Kind, Problem
 from core.services import Services
 from core.streams import Stream, while_connected
@@ -49,6 +50,10 @@ class Request(StarletteRequest):
     def caller(self) -> Caller:
         caller: Caller = self.scope["caller"]
         return caller
+
+    @property
+    def origin(self) -> Origin:
+        return origin_of(self.scope, self.services.settings.trusted_proxies)
 
     @property
     def endpoint(self) -> "Endpoint":
@@ -95,7 +100,8 @@ class Endpoint:
         self.problems: Sequence[Kind] = facts["problems"]
         self.public: bool = facts["public"]
         self.admin: bool = facts["admin"]
-        self.media: Sequence[str] = facts["media"]
+        self.media: Sequence[str] = tuple(facts["media"])
+        self.examples: Mapping[str, str] = facts["media"] if isinstance(facts["media"], Mapping) else {}
         self.location: str | None = facts["location"]
         self.etag: bool = facts["etag"]
         self.produces: Sequence[str] = facts["produces"]
@@ -184,7 +190,7 @@ def endpoint(
     problems: Sequence[Kind] = (),
     public: bool = False,
     admin: bool = False,
-    media: Sequence[str] = ("application/json",),
+    media: Sequence[str] | Mapping[str, str] = ("application/json",),
     location: str | None = None,
     etag: bool = False,
     produces: Sequence[str] = ("application/json",),

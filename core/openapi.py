@@ -18,6 +18,8 @@ from core.problems import (
     DB_AWAY,
     FORBIDDEN,
     INVALID,
+    KEY_IN_USE,
+    KEY_REUSED,
     MOVED_ON,
     NO_TOKEN,
     SLOW_BODY,
@@ -103,6 +105,7 @@ SECURITY: Schema = {
 
 IF_MATCH = ("If-Match", "Change only this version: an ETag of the resource.", '"1"')
 IF_NONE_MATCH = ("If-None-Match", "Answer 304 when the resource still has this ETag.", '"0"')
+IDEMPOTENCY_KEY = ("Idempotency-Key", "Names the request: repeated, it has one effect.", "venta-2026-0001")
 
 
 def document(
@@ -185,6 +188,12 @@ def _operation(endpoint: Endpoint, schema_of: Mapping[str, Schema]) -> Schema:
     if endpoint.body_type is not None:
         content = {"schema": schema_of[repr(endpoint.body_type)], "example": example_of(endpoint.body_type)}
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(endpoint.media, content)}
+    elif endpoint.streams:
+        contents = {
+            media: {"schema": {"type": "string"}, "example": example}
+            for media, example in endpoint.examples.items()
+        }
+        operation["requestBody"] = {"required": True, "content": contents}
     return {name: value for name, value in operation.items() if value or name == "security"}
 
 
@@ -206,6 +215,8 @@ def _parameters(endpoint: Endpoint) -> Iterator[Schema]:
         yield _header(*IF_MATCH)
     if endpoint.etag:
         yield _header(*IF_NONE_MATCH)
+    if endpoint.once:
+        yield _header(*IDEMPOTENCY_KEY)
 
 
 def _header(name: str, description: str, example: str) -> Schema:
@@ -226,6 +237,8 @@ def _responses(endpoint: Endpoint, schema_of: Mapping[str, Schema]) -> Schema:
         headers.append("Location")
     if endpoint.query_type and "despues" in endpoint.query_type.__struct_fields__:
         headers += ["Link", "X-Total-Count"]
+    if endpoint.once:
+        headers.append("Idempotent-Replayed")
     success: Schema = {"description": "Done.", "headers": _named(headers)}
     answer = body_of(endpoint)
     schema = {"type": "string"} if answer is None else schema_of[repr(answer)]
@@ -248,6 +261,10 @@ def _problems(endpoint: Endpoint) -> list[Kind]:
     kinds = [*endpoint.problems, INVALID]
     if endpoint.body_type is not None:
         kinds += [BAD_JSON, SLOW_BODY, TOO_LARGE, WRONG_MEDIA]
+    if endpoint.streams:
+        kinds += [SLOW_BODY, WRONG_MEDIA]
+    if endpoint.once:
+        kinds += [KEY_REUSED, KEY_IN_USE]
     if not endpoint.public:
         kinds += [NO_TOKEN, BAD_TOKEN]
     if endpoint.admin:

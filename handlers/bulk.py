@@ -21,6 +21,10 @@ from sql.listado import Filters
 from sql.renglones import Formato
 
 FORMATS: dict[str, Formato] = {"text/csv": "csv", "application/x-ndjson": "ndjson"}
+EXAMPLES = {
+    "text/csv": "venta,ventas_productos\n150000,3\n99900,1\n",
+    "application/x-ndjson": '{"venta": 150000, "ventas_productos": 3}\n',
+}
 MEDIA = {formato: media for media, formato in FORMATS.items()}
 
 Batch = Annotated[list[NewVenta], Meta(max_length=10_000)]
@@ -63,7 +67,7 @@ async def create_many(request: Request, batch: Batch) -> CreatedMany:
     return CreatedMany("Ventas creadas correctamente", [row.id for row in inserted if row.id is not None])
 
 
-@endpoint(status=201, media=list(FORMATS))
+@endpoint(status=201, media=EXAMPLES)
 @once
 async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Imported]:
     """Import sales from a CSV or NDJSON file of any length: all of them, or none.

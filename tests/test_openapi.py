@@ -1,0 +1,79 @@
+"""The description: valid, whole, and its examples true."""
+
+import json
+import re
+
+import pytest
+from answers import document, operations
+from openapi_spec_validator import validate
+from starlette.routing import Mount
+
+from app import routes
+from core.problems import KINDS
+
+
+def test_it_is_openapi_3_1(api):
+    served = api.get("/openapi.json")
+
+    assert served.json()["openapi"].startswith("3.1")
+    validate(served.json())
+
+
+def test_it_is_served_with_an_etag(api):
+    first = api.get("/openapi.json")
+    again = api.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_every_route_is_described():
+    served = {
+        (method, route.app.path)
+        for route in routes
+        if not isinstance(route, Mount)
+        for method in route.app.endpoints
+    }
+    assert served == operations().keys()
+
+
+def test_the_password_is_as_long_as_the_setting_asks(connect):
+    api = connect(PASSWORD_MIN_LENGTH="11")
+    schemas = api.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["NewUser"]["properties"]["password"]["minLength"] == 11
+
+
+def test_operations_are_named_once():
+    names = [operation["operationId"] for operation in operations().values()]
+    assert len(names) == len(set(names))
+    assert all(operation["summary"] for operation in operations().values())
+
+
+def test_patterns_are_ecmascripts():
+    assert r"\\Z" not in json.dumps(document())
+
+
+def test_every_body_has_an_example():
+    for operation in operations().values():
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            assert content["example"]
+
+
+def test_every_problem_is_on_the_page_and_every_type_leads_there(api):
+    page = api.get("/problemas").text
+    assert re.findall(r'<h2 id="(\w+)"', page) == [
+        kind.codigo for kind in sorted(KINDS.values(), key=lambda kind: (kind.status, kind.codigo))
+    ]
+    assert "`" not in page
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/problemas"])
+def test_pages_are_locked_up(api, path):
+    answer = api.get(path, headers={"Accept": "text/html"})
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<script>|<style>|\son\w+=|https?://", answer.text)
+
+
+def test_the_root_says_where_to_go(api):
+    assert api.get("/").json()["docs"] == "/docs"
