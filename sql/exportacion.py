@@ -1,6 +1,6 @@
 """Sales out of venta as a stream of CSV or NDJSON, in the order of their creacion, by COPY."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -45,7 +45,7 @@ STATEMENTS: dict[Formato, tuple[str, str]] = {
 
 async def export(
     connection: AsyncConnection[Any], filters: Filters, formato: Formato
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The sales that `filters` choose, oldest first, so that an import gives them ids in the same order.
 
     Ends its COPY at once when it is closed: use contextlib.aclosing. Raises DatabaseUnavailable."""
