@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
+from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper
 
 from core.database_wire import LOOKS, STALE
@@ -29,7 +30,7 @@ PARAMETERS = {
 }
 SETTINGS = {
     "timezone": "UTC",
-    "statement_timeout": "20s",
+    "statement_timeout": "15s",
     "idle_in_transaction_session_timeout": "60s",
     "client_connection_check_interval": "2s",
 }
@@ -84,6 +85,8 @@ class Connector:
                 raise
         # psycopg would pick int2, int4 or int8 by value, and each choice is another prepared statement.
         connection.adapters.register_dumper(int, Int8BinaryDumper)
+        # As text, a list would take its type from the first list of the statement, however small its numbers.
+        connection.adapters.register_dumper(list, ListBinaryDumper)
         return connection
 
 
