@@ -1,0 +1,116 @@
+"""Sums of sales by day, week, month or user, in UTC, empty periods included."""
+
+from datetime import UTC, datetime
+
+import pytest
+from conftest import problem
+
+
+@pytest.fixture
+def sold(beto, carla, rows):
+    """Sales of Beto's on both sides of midnight and of a new year, and one of Carla's."""
+    for usuario_id, creacion, venta in [
+        (beto.id, "2025-12-31T23:59:59.999999Z", 1),
+        (beto.id, "2026-01-01T00:00:00Z", 10),
+        (beto.id, "2026-01-01T20:00:00-05:00", 100),
+        (beto.id, "2026-01-05T12:00:00Z", 10**15),
+        (carla.id, "2026-01-05T12:00:00Z", 10**15),
+    ]:
+        rows(
+            "INSERT INTO venta (usuario_id, venta, ventas_productos, creacion) VALUES (%s, %s, 2, %s)",
+            usuario_id,
+            venta,
+            creacion,
+        )
+    return beto
+
+
+def _sums(client, query):
+    answer = client.get(f"/venta/resumen?{query}")
+    assert answer.status_code == 200, answer.text
+    return [tuple(row.values()) for row in answer.json()]
+
+
+def test_days_are_utc_and_empty_ones_are_zeros(sold):
+    answer = sold.get("/venta/resumen/?por=dia&desde=2025-12-31&hasta=2026-01-06")
+
+    assert answer.json()[0] == {"periodo": "2025-12-31", "ventas": 1, "productos": 2, "importe": 1}
+    assert [tuple(row.values()) for row in answer.json()[1:]] == [
+        ("2026-01-01", 1, 2, 10),
+        ("2026-01-02", 1, 2, 100),
+        ("2026-01-03", 0, 0, 0),
+        ("2026-01-04", 0, 0, 0),
+        ("2026-01-05", 1, 2, 10**15),
+        ("2026-01-06", 0, 0, 0),
+    ]
+
+
+def test_weeks_begin_on_monday(sold):
+    assert _sums(sold, "por=semana&desde=2025-12-31&hasta=2026-01-12") == [
+        ("2025-12-29", 3, 6, 111),
+        ("2026-01-05", 1, 2, 10**15),
+        ("2026-01-12", 0, 0, 0),
+    ]
+
+
+def test_months_are_the_calendars(sold):
+    assert _sums(sold, "por=mes&desde=2025-11-30&hasta=2026-02-01") == [
+        ("2025-11-01", 0, 0, 0),
+        ("2025-12-01", 1, 2, 1),
+        ("2026-01-01", 3, 6, 10**15 + 110),
+        ("2026-02-01", 0, 0, 0),
+    ]
+
+
+def test_the_bounds_cut_within_a_period(sold):
+    assert _sums(sold, "por=mes&desde=2026-01-01T00:00:01Z&hasta=2026-01-05T12:00:00Z") == [
+        ("2026-01-01", 1, 2, 100)
+    ]
+
+
+def test_an_admin_sums_everyones_or_one_users(ana, sold, carla):
+    assert _sums(ana, "por=dia&desde=2026-01-05&hasta=2026-01-05") == [("2026-01-05", 2, 4, 2 * 10**15)]
+    assert _sums(ana, f"por=mes&usuario_id={carla.id}&desde=2026-01-01&hasta=2026-01-31") == [
+        ("2026-01-01", 1, 2, 10**15)
+    ]
+
+
+def test_by_user_each_has_a_row(ana, sold, carla):
+    answer = ana.get("/venta/resumen?por=usuario&desde=2026-01-01")
+
+    assert answer.json() == [
+        {"usuario_id": sold.id, "ventas": 3, "productos": 6, "importe": 10**15 + 110},
+        {"usuario_id": carla.id, "ventas": 1, "productos": 2, "importe": 10**15},
+    ]
+    assert [row["usuario_id"] for row in sold.get("/venta/resumen?por=usuario").json()] == [sold.id]
+
+
+def test_anothers_sums_are_refused(sold, carla):
+    problem(carla.get(f"/venta/resumen?usuario_id={sold.id}"), 403, "sin_permiso")
+    assert _sums(carla, "por=dia&desde=2026-01-01&hasta=2026-01-01") == [("2026-01-01", 0, 0, 0)]
+
+
+def test_without_bounds_it_is_from_the_first_sale_to_now(sold):
+    rows = _sums(sold, "por=mes")
+    assert rows[0][0] == "2025-12-01"
+    assert rows[-1][0] == datetime.now(UTC).strftime("%Y-%m-01")
+    assert _sums(sold, "")[0][0] == "2025-12-31"
+
+
+def test_who_sold_nothing_has_no_periods(ana):
+    assert _sums(ana, "por=dia") == []
+    assert _sums(ana, "por=usuario") == []
+
+
+def test_a_bad_query_is_422(sold):
+    for query, campo in {
+        "por=hora": "por",
+        "desde=ayer": "desde",
+        "hasta=2026-13-01": "hasta",
+        "limit=5": "limit",
+        "por=dia&por=mes": "por",
+        "desde=0001-01-01&hasta=9999-12-31": "desde",
+        "desde=1900-01-01&hasta=2026-01-01": "desde",
+    }.items():
+        errores = problem(sold.get(f"/venta/resumen?{query}"), 422, "datos_invalidos")["errores"]
+        assert [error["campo"] for error in errores] == [campo]
