@@ -20,6 +20,7 @@ T = TypeVar("T")
 READ = re.compile(r"(\s|--.*\n)*SELECT\b")
 MOST_ROWS, MOST_PAGES = 128, 8  # askers per batch
 LANES = 3
+SILENCE_SECONDS = 17  # more than statement_timeout: what the server does not end itself
 
 
 class Executor(ABC):
@@ -174,6 +175,10 @@ def _reads(sql: str) -> bool:
 async def _execute(
     connection: Connection, sql: str, parameters: Mapping[str, object]
 ) -> tuple[list[Columns], int]:
-    cursor = await connection.execute(sql, parameters, binary=True)
+    try:
+        async with asyncio.timeout(SILENCE_SECONDS):
+            cursor = await connection.execute(sql, parameters, binary=True)
+    except TimeoutError:
+        raise psycopg.errors.QueryCanceled("no answer, not even of a timeout") from None
     rows = await cursor.fetchall() if cursor.description else []
     return rows, cursor.rowcount

@@ -178,7 +178,7 @@ async def test_connections_carry_their_limits_and_the_url_wins(opened: Open, dat
         ("application_name", "otra"),
         ("idle_in_transaction_session_timeout", "60000"),
         ("lock_timeout", "2500"),
-        ("statement_timeout", "20000"),
+        ("statement_timeout", "15000"),
     ]
 
 
@@ -249,6 +249,18 @@ async def test_a_statement_that_takes_too_long_ends(opened: Open, database: str)
     db = await opened(make_conninfo(database, options="-c statement_timeout=50"))
 
     assert await refusal(db.one(row, "SELECT pg_sleep(60)")) == "bd_lenta"
+
+
+async def test_a_statement_that_nobody_ends_is_given_up(
+    opened: Open, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.database.SILENCE_SECONDS", 0.1)
+    db = await opened(pool_max=1)
+
+    assert await refusal(db.one(row, "SELECT pg_sleep(60)")) == "bd_lenta"
+
+    assert not active(rows, "SELECT pg_sleep(60)")
+    assert await db.one(int, "SELECT 1") == 1
 
 
 async def test_who_waits_too_long_for_a_connection_is_told(opened: Open) -> None:
