@@ -97,6 +97,7 @@ class Endpoint:
         self.handler = handler
         self.name = f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}"
         self.status: int = facts["status"]
+        self.also: Sequence[int] = facts["also"]
         self.problems: Sequence[Kind] = facts["problems"]
         self.public: bool = facts["public"]
         self.admin: bool = facts["admin"]
@@ -187,6 +188,7 @@ class Endpoint:
 def endpoint(
     *,
     status: int = 200,
+    also: Sequence[int] = (),
     problems: Sequence[Kind] = (),
     public: bool = False,
     admin: bool = False,
@@ -211,6 +213,7 @@ def endpoint(
         return Endpoint(
             handler,
             status=status,
+            also=also,
             problems=problems,
             public=public,
             admin=admin,

@@ -243,7 +243,7 @@ def _responses(endpoint: Endpoint, schema_of: Mapping[str, Schema]) -> Schema:
     answer = body_of(endpoint)
     schema = {"type": "string"} if answer is None else schema_of[repr(answer)]
     success["content"] = {media: {"schema": schema} for media in endpoint.produces}
-    responses = {str(endpoint.status): success}
+    responses = {str(status): success for status in (endpoint.status, *endpoint.also)}
     if endpoint.etag:
         unchanged = {
             "description": "Still the version of If-None-Match.",

@@ -67,10 +67,14 @@ def _decode_pairs(encoded: bytes, type_: type[Struct], whole: str) -> Any:
         raise invalid(whole, "debe ser texto UTF-8 codificado con %XX, de hasta 100 valores") from None
     values = _unique(pairs)
     try:
-        return msgspec.convert(values, type_, strict=False)
+        struct = msgspec.convert(values, type_, strict=False)
     except msgspec.ValidationError as error:
         errores = _struct_errors(values, type_, strict=False)
         raise invalid_fields(errores or [_error(whole, str(error))]) from None
+    # The text "null" is no value: what was sent must not count as not sent.
+    if nulls := [name for name in values if getattr(struct, name, "") is None]:
+        raise invalid_fields([_error(name, _fields(type_)[name][2]) for name in nulls])
+    return struct
 
 
 def _row(type_: Any) -> Any:

@@ -67,7 +67,7 @@ async def create_many(request: Request, batch: Batch) -> CreatedMany:
     return CreatedMany("Ventas creadas correctamente", [row.id for row in inserted if row.id is not None])
 
 
-@endpoint(status=201, media=EXAMPLES)
+@endpoint(status=201, also=[200], media=EXAMPLES)
 @once
 async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Imported]:
     """Import sales from a CSV or NDJSON file of any length: all of them, or none.

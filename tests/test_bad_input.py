@@ -139,6 +139,8 @@ def test_a_charset_is_no_other_type(api):
         ("color=azul", "color"),
         ("estado=quizas", "estado"),
         ("rol=dios", "rol"),
+        ("rol=null", "rol"),
+        ("limit=null", "limit"),
         ("q=", "q"),
         ("q=%00", "q"),
         ("q=%FF", "consulta"),
