@@ -16,15 +16,35 @@ from core.auth import BearerAuth
 from core.edge import Edge
 from core.endpoint import at
 from core.problems import NO_ROUTE, Problem
-from core.revocation import Revocations
 from core.services import Services
 from core.sweeps import Sweep, sweeping
-from handlers import bulk, commands, docs, health, login, once, resumen, sessions, users, ventas
+from handlers import (
+    audit,
+    bulk,
+    commands,
+    docs,
+    health,
+    links,
+    login,
+    oauth,
+    once,
+    outbox,
+    recovery,
+    resumen,
+    sessions,
+    throttle,
+    users,
+    ventas,
+    verification,
+)
+from sql import sesiones
 
 routes = [
     at("/user/", GET=users.index, POST=users.create),
     at("/user/crear-usuario", POST=users.create),
     at("/user/me", GET=users.show_me, PATCH=users.update_me, DELETE=users.remove_me),
+    at("/user/verificar", GET=verification.show, POST=verification.verify),
+    at("/user/verificar/enviar", POST=verification.send),
     at("/user/{id}", GET=users.show, PATCH=users.update, PUT=users.replace, DELETE=users.remove),
     at("/user/{id}/venta", GET=ventas.of_user),
     at("/venta/", GET=ventas.index, POST=ventas.create),
@@ -34,11 +54,18 @@ routes = [
     at("/venta/resumen", GET=resumen.show),
     at("/venta/{id}", GET=ventas.show, PATCH=ventas.update, DELETE=ventas.remove),
     at("/login/", POST=login.token),
+    at("/login/revocar", POST=oauth.revoke),
+    at("/login/sesiones", GET=sessions.index, DELETE=sessions.remove_all),
+    at("/login/sesiones/{id}", DELETE=sessions.remove),
+    at("/login/recuperar", POST=recovery.recover),
+    at("/login/restablecer", GET=recovery.show, POST=recovery.reset),
+    at("/auditoria", GET=audit.index),
     at("/", GET=docs.root),
     at("/docs", GET=docs.docs),
     at("/openapi.json", GET=docs.description),
     at("/problemas", GET=docs.problems),
     Mount("/assets", docs.assets),
+    at("/.well-known/oauth-authorization-server", GET=oauth.metadata),
     at("/healthz", GET=health.alive),
     at("/readyz", GET=health.ready),
 ]
@@ -48,24 +75,38 @@ async def no_route(scope: Scope, receive: Receive, send: Send) -> None:
     raise Problem(NO_ROUTE, "No existe esta ruta")
 
 
-def stack(services: Services, revocations: Revocations) -> ASGIApp:
+def stack(services: Services) -> ASGIApp:
     """The middleware, outermost last."""
     app: ASGIApp = Router(routes, default=no_route, redirect_slashes=False)
-    app = BearerAuth(app, services.tokens, revocations, partial(sessions.check, services.db))
+    app = BearerAuth(app, services.tokens, services.known, partial(sesiones.active, services.db))
     if origins := services.settings.cors_origins:
         app = CORSMiddleware(
             app,
             allow_origins=[origin.strip() for origin in origins.split(",")],
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Total-Count"],
+            expose_headers=[
+                "Content-Disposition",
+                "ETag",
+                "Idempotent-Replayed",
+                "Link",
+                "Location",
+                "Retry-After",
+                "X-Request-ID",
+                "X-Total-Count",
+            ],
         )
     return Edge(app, services)
 
 
 def sweeps(services: Services) -> list[Sweep]:
     """What each process does in the background, and how often."""
-    return [Sweep("idempotencia", partial(once.sweep, services), seconds=300)]
+    return [
+        Sweep("idempotencia", partial(once.sweep, services), seconds=300),
+        Sweep("sesion", partial(sessions.sweep, services), seconds=3600),
+        Sweep("enlace", partial(links.sweep, services), seconds=3600),
+        Sweep("intento", partial(throttle.sweep, services), seconds=3600),
+    ]
 
 
 def application(environ: Mapping[str, str]) -> Api:
@@ -73,10 +114,11 @@ def application(environ: Mapping[str, str]) -> Api:
     async def serving() -> AsyncIterator[ASGIApp]:
         async with (
             start.services(environ) as services,
-            sessions.listening(services) as revocations,
+            sessions.listening(services),
             sweeping(sweeps(services)),
+            outbox.sending(services),
         ):
-            yield stack(services, revocations)
+            yield stack(services)
 
     return Api(serving)
 

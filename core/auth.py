@@ -1,28 +1,22 @@
 """Middleware that verifies bearer tokens (RFC 6750) and puts the caller on the request."""
 
-from collections.abc import Awaitable, Callable
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.problems import BAD_TOKEN, FORBIDDEN, NO_TOKEN, Problem
-from core.revocation import Revocations
+from core.revocation import Ask, KnownSessions
 from core.tokens import Caller, Tokens
-
-# Tells whether the caller's session still stands: the caller with today's rol, or None.
-Check = Callable[[Caller], Awaitable[Caller | None]]
 
 
 class BearerAuth:
     """Sets scope["caller"] to the Caller, or to the Problem that a protected endpoint answers.
 
-    Whether the caller's session stands is known without a query; while that knowledge may be stale, `check` asks
-    the database."""
+    `ask` asks the database about a session of which nothing is known."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, revocations: Revocations, check: Check) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, known: KnownSessions, ask: Ask) -> None:
         self.app = app
         self._tokens = tokens
-        self._revocations = revocations
-        self._check = check
+        self._known = known
+        self._ask = ask
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["caller"] = await self._caller(scope)
@@ -38,10 +32,8 @@ class BearerAuth:
         caller = self._tokens.read(token.strip().decode("latin-1"))
         if caller is None:
             return bad_token()
-        if self._revocations.live:
-            return self._revocations.judge(caller) or bad_token()
         try:
-            return await self._check(caller) or bad_token()
+            return self._known.recall(caller) or await self._known.check(caller, self._ask) or bad_token()
         except Problem as problem:
             return problem
 

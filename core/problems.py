@@ -39,6 +39,13 @@ BAD_TOKEN_REQUEST = _kind(
     "La petición a /login/ no sigue OAuth 2.0 (RFC 6749, sección 5.2); `error` dice en qué.",
     "Envíe `username` y `password`, o `grant_type=refresh_token` y `refresh_token`, una vez cada uno.",
 )
+BAD_REFRESH = _kind(
+    "refresh_token_invalido",
+    400,
+    "Refresh token inválido",
+    "El `refresh_token` está alterado, ya se usó, pasó demasiado tiempo sin uso, o su sesión terminó.",
+    "Inicie sesión otra vez, y guarde siempre el último `refresh_token` recibido.",
+)
 NO_TOKEN = _kind(
     "no_autenticado",
     401,
@@ -74,6 +81,13 @@ WRONG_PASSWORD = _kind(
     "Para cambiar la propia contraseña hay que enviar la actual en `password_actual`.",
     "Envíe `password_actual` con la contraseña vigente.",
 )
+NOT_VERIFIED = _kind(
+    "cuenta_sin_verificar",
+    403,
+    "Cuenta sin verificar",
+    "El servicio solo deja iniciar sesión con un correo verificado (`estado` true).",
+    "Use el enlace que llegó por correo; un admin también puede verificar la cuenta.",
+)
 NO_ROUTE = _kind(
     "ruta_desconocida",
     404,
@@ -94,6 +108,13 @@ NO_SALE = _kind(
     "Venta inexistente",
     "No hay una venta con ese id entre las que la cuenta puede ver.",
     "Revise el id.",
+)
+NO_SESSION = _kind(
+    "sesion_inexistente",
+    404,
+    "Sesión inexistente",
+    "Ninguna de sus sesiones vigentes tiene ese id.",
+    "Vea sus sesiones en GET /login/sesiones.",
 )
 WRONG_METHOD = _kind(
     "metodo_no_permitido",
@@ -151,6 +172,13 @@ INVALID = _kind(
     "El JSON, la consulta o un campo no cumplen lo que la ruta pide; `errores` nombra cada campo.",
     "Corrija los campos nombrados y envíe la petición de nuevo.",
 )
+BAD_LINK = _kind(
+    "enlace_invalido",
+    422,
+    "Enlace inválido",
+    "El código de un correo no es válido, ya se usó, venció, o lo anuló otro más nuevo o un cambio de contraseña.",
+    "Pida otro correo: POST /user/verificar/enviar o POST /login/recuperar.",
+)
 KEY_REUSED = _kind(
     "clave_reutilizada",
     422,
@@ -158,12 +186,26 @@ KEY_REUSED = _kind(
     "La `Idempotency-Key` ya se usó, en las últimas 24 horas, con otra petición.",
     "Envíe una clave nueva con cada petición distinta, y la misma solo para repetir.",
 )
+THROTTLED = _kind(
+    "demasiados_intentos",
+    429,
+    "Demasiados intentos",
+    "La cuenta o la dirección de red hizo demasiados intentos; mientras dura la espera ni los correctos se atienden.",
+    "Espere los segundos que dice `Retry-After`.",
+)
 CRASHED = _kind(
     "error_interno",
     500,
     "Error interno",
     "Un defecto del servidor; quedó registrado con su `request_id`.",
     "Informe el `request_id` a quien opera el servicio.",
+)
+NO_MAIL = _kind(
+    "correo_no_configurado",
+    503,
+    "Correo sin configurar",
+    "El servicio no tiene un servidor de correo, así que no puede verificar correos ni recuperar cuentas.",
+    "Quien opera el servicio debe fijar `MAIL_URL`; todo lo demás funciona.",
 )
 BUSY = _kind(
     "servidor_ocupado",

@@ -1,141 +1,124 @@
-"""Which access tokens must no longer be believed, known in every process without a query per request."""
+"""Which sessions stand: known in every process, without a query per request."""
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
-import psycopg
 from msgspec import Struct, structs
 
+from core.database_listener import DeafError, Listener
+from core.problems import DatabaseUnavailable
 from core.tokens import Caller, Rol
 
 CHANNEL = "revocacion"
-BEAT_SECONDS = 0.25
+PING_SECONDS = 0.25
 MOST_STALE_SECONDS = 0.9
-LONGEST_RETRY_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 5.0
+MOST_KNOWN = 50_000
 
 log = logging.getLogger("ventas.revocation")
 
 
-class Revocation(Struct, frozen=True):
-    """A session that ended, or the new rol of a user."""
-
-    usuario_id: int
-    sesion_id: int | None
-    rol: Rol | None
+# Today's rol of a session's owner, by their ids, or None when the session does not stand.
+Ask = Callable[[int, int], Awaitable[Rol | None]]
 
 
-class Revocations:
-    """What `LISTEN revocacion` has told, for as long as a token issued before it may live.
+class Standing(Struct, frozen=True):
+    """That a session stands, of an owner with this rol, as far as tokens go that expire by then."""
 
-    A beat is sent through the pool and must come back through the listener. Notifications arrive in the order
-    of their commits, so whatever was revoked before a beat was sent is known once that beat is heard. While the
-    last one heard is older than MOST_STALE_SECONDS, `live` is false and the database has to be asked."""
+    rol: Rol
+    expires: int
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        lifetime: int,
-        load: Callable[[int], Awaitable[list[Revocation]]],
-        beat: Callable[[str, str], Awaitable[object]],
-    ) -> None:
-        self._url = url
-        self._lifetime = lifetime
-        self._load = load
-        self._beat = beat
-        self._channel = f"latido_{secrets.token_hex(8)}"
-        self._ended: dict[int, float] = {}
-        self._roles: dict[int, tuple[Rol, float]] = {}
+
+class KnownSessions:
+    """The sessions whose tokens this process has met, and what the database said of them.
+
+    A token is asked about once. From then on whatever ends a session or changes a rol tells the channel
+    `revocacion` the user's id, and what is known of that user is forgotten. Pings show that this is heard: what was
+    told before the last one is known. When that is MOST_STALE_SECONDS ago, nothing counts as known, and the database
+    is asked for each request."""
+
+    def __init__(self) -> None:
+        self.known = 0
+        self._standing: dict[int, dict[int, Standing]] = {}
+        self._heard = 0
         self._sound = float("-inf")
 
     @property
     def live(self) -> bool:
-        """Whether everything that was revoked up to a moment ago is known."""
+        """Whether everything that was told up to a moment ago has been heard."""
         return time.monotonic() - self._sound < MOST_STALE_SECONDS
 
-    @property
-    def known(self) -> int:
-        """How many revocations are held."""
-        return len(self._ended) + len(self._roles)
-
-    def judge(self, caller: Caller) -> Caller | None:
-        """The caller as of now: with today's rol, or None when the session ended."""
-        if caller.session in self._ended:
+    def recall(self, caller: Caller) -> Caller | None:
+        """The caller with today's rol, if that is known without asking."""
+        found = self._standing.get(caller.id, {}).get(caller.session) if self.live else None
+        if found is None or found.expires < caller.expires:
             return None
-        if caller.id in self._roles:
-            return structs.replace(caller, rol=self._roles[caller.id][0])
-        return caller
+        return caller if found.rol == caller.rol else structs.replace(caller, rol=found.rol)
 
-    async def listen(self) -> None:
-        """Keeps listening, and reconnects with growing waits, until cancelled."""
-        wait = BEAT_SECONDS
+    async def check(self, caller: Caller, ask: Ask) -> Caller | None:
+        """The caller with today's rol, as the database knows it; None when the session does not stand."""
+        heard = self._heard
+        rol = await ask(caller.id, caller.session)
+        if rol is None:
+            return None
+        if heard == self._heard and self.live:  # else the answer may be older than what was heard meanwhile
+            self._keep(caller, Standing(rol, caller.expires))
+        return structs.replace(caller, rol=rol)
+
+    async def listen(
+        self, listener: Callable[[str, Callable[[str], None]], AbstractAsyncContextManager[Listener]]
+    ) -> None:
+        """Keeps hearing, with growing waits between attempts, until cancelled. `listener` opens a connection."""
+        wait = PING_SECONDS
         while True:
             try:
-                await self._listen_once()
-            except (psycopg.Error, OSError, TimeoutError) as error:
-                log.warning("not listening, sessions are checked in the database: %s", type(error).__name__)
-            wait = BEAT_SECONDS if self.live else min(wait * 2, LONGEST_RETRY_SECONDS)
+                async with listener(CHANNEL, self.hear) as opened:
+                    self.forget_all()
+                    wait = PING_SECONDS
+                    await self._keep_hearing(opened)
+            except DeafError:
+                log.warning("LISTEN does not work through this pooler: set DATABASE_DIRECT_URL to go past it")
+            except (DatabaseUnavailable, OSError) as error:  # TimeoutError is an OSError
+                log.warning(
+                    "not listening, each request asks for its session: %s", error or type(error).__name__
+                )
+            except Exception:
+                log.exception("not listening, each request asks for its session")
             self._sound = float("-inf")
             await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
-    async def _listen_once(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=3)
-        async with connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
-            await connection.execute(f"LISTEN {self._channel}")
-            self._learn(await self._load(self._lifetime))
-            beats = asyncio.create_task(self._send_beats())
-            try:
-                await self._hear(connection)
-            finally:
-                beats.cancel()
-                with suppress(asyncio.CancelledError):
-                    await beats
-
-    async def _hear(self, connection: psycopg.AsyncConnection) -> None:
-        """Hears until nothing, not even a beat, was heard for MOST_STALE_SECONDS."""
-        heard = True
-        while heard:
-            heard = False
-            async for notification in connection.notifies(timeout=MOST_STALE_SECONDS, stop_after=1):
-                heard = True
-                if notification.channel == CHANNEL:
-                    self._learn([_parse(notification.payload)])
-                else:
-                    self._sound = float(notification.payload)
-
-    async def _send_beats(self) -> None:
+    async def _keep_hearing(self, listener: Listener) -> None:
         while True:
-            with suppress(Exception):  # a beat that is not heard says it all
-                await self._beat(self._channel, repr(time.monotonic()))
-            self._forget()
-            await asyncio.sleep(BEAT_SECONDS)
+            sent = time.monotonic()
+            await listener.ping()
+            self._sound = sent
+            await asyncio.sleep(PING_SECONDS)
 
-    def _learn(self, revocations: Iterable[Revocation]) -> None:
-        now = time.monotonic()
-        for revocation in revocations:
-            if revocation.sesion_id is not None:
-                self._ended[revocation.sesion_id] = now
-            elif revocation.rol is not None:
-                self._roles.pop(revocation.usuario_id, None)
-                self._roles[revocation.usuario_id] = (revocation.rol, now)
+    def hear(self, payload: str) -> None:
+        """Forgets the user whose id is told or, when it is no id, everyone."""
+        if payload.isascii() and payload.isdigit():
+            self.forget(int(payload))
+        else:
+            self.forget_all()
 
-    def _forget(self) -> None:
-        """Drops what no token can need any more; both dicts are in the order of learning."""
-        oldest = time.monotonic() - self._lifetime
-        while self._ended and next(iter(self._ended.values())) < oldest:
-            del self._ended[next(iter(self._ended))]
-        while self._roles and next(iter(self._roles.values()))[1] < oldest:
-            del self._roles[next(iter(self._roles))]
+    def forget(self, usuario_id: int) -> None:
+        """Each token of this user will be asked about again. Who ended a session here need not wait to hear of it."""
+        self._heard += 1
+        self.known -= len(self._standing.pop(usuario_id, ()))
 
+    def forget_all(self) -> None:
+        """Each token will be asked about again."""
+        self._heard += 1
+        self._standing.clear()
+        self.known = 0
 
-def _parse(payload: str) -> Revocation:
-    """`usuario_id sesion_id` or `usuario_id rol`, as the statements send it."""
-    usuario_id, _, what = payload.partition(" ")
-    if what.isdigit():
-        return Revocation(int(usuario_id), int(what), None)
-    return Revocation(int(usuario_id), None, "admin" if what == "admin" else "usuario")
+    def _keep(self, caller: Caller, standing: Standing) -> None:
+        if self.known >= MOST_KNOWN:
+            self.forget_all()
+        sessions = self._standing.setdefault(caller.id, {})
+        self.known += caller.session not in sessions
+        sessions[caller.session] = standing

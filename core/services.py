@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from core.database import Database
 from core.keys import Keys
+from core.mail import Mail
 from core.passwords import Passwords
+from core.revocation import KnownSessions
 from core.settings import Settings
 from core.tokens import Tokens
 
@@ -19,5 +21,7 @@ class Services(Struct, frozen=True):
     tokens: Tokens
     keys: Keys
     passwords: Passwords
+    known: KnownSessions
+    mail: Mail | None  # none in production without MAIL_URL
     turns: WeakValueDictionary[tuple[int, str], Lock]  # of requests that have the same Idempotency-Key
     transfers: Semaphore  # imports and exports at a time: they leave connections for the others

@@ -23,7 +23,9 @@ from core.asgi import StartError
 from core.database import Database, open_database
 from core.embedded import EmbeddedPostgresError, data_home, embedded_postgres
 from core.keys import Keys
+from core.mail import Mail
 from core.passwords import Passwords
+from core.revocation import KnownSessions
 from core.services import Services
 from core.settings import Settings, SettingsError
 from core.tokens import Tokens
@@ -65,6 +67,10 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
             tokens=Tokens(chosen.jwt_secret, chosen.jwt_secret_previous, chosen.access_token_minutes),
             keys=Keys(chosen.jwt_secret, chosen.jwt_secret_previous),
             passwords=passwords,
+            known=KnownSessions(),
+            mail=Mail(chosen.mail_url, chosen.mail_from)
+            if chosen.mail_url or not chosen.production
+            else None,
             turns=WeakValueDictionary(),
             transfers=asyncio.Semaphore(max(1, db.pool.size // 2)),
         )

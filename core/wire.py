@@ -98,11 +98,11 @@ def client_address(scope: Scope, trusted_proxies: int) -> str:
 
 
 def _address(entry: str) -> str:
-    """An entry without port or brackets; empty when it is no address."""
+    """An entry without port, brackets or zone; empty when it is no address."""
     bare = entry.partition("]")[0].lstrip("[") if entry.startswith("[") else entry
     if bare.count(":") == 1:
         bare = bare.partition(":")[0]
     try:
-        return str(ipaddress.ip_address(bare))
+        return str(ipaddress.ip_address(bare.partition("%")[0]))
     except ValueError:
         return ""

@@ -17,11 +17,16 @@ T = TypeVar("T")
 MAC_BYTES = 16
 
 
-class ListQuery(Query, frozen=True):
-    """What every list takes: a page's size, where it begins, and whether to count them all."""
+class PageQuery(Query, frozen=True):
+    """What every list takes: a page's size, and where it begins."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     despues: Annotated[str, Meta(max_length=500)] | None = None
+
+
+class ListQuery(PageQuery, frozen=True):
+    """What a long list takes too: whether to count it all."""
+
     total: Literal["exacto", "estimado"] | None = None
 
 

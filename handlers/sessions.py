@@ -1,37 +1,86 @@
-"""Sessions: whether a token's session still stands."""
+"""Sessions: a user's own, to look at and to end; and how each process hears of those that ended."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from msgspec import structs
-
-from core.database import Database
-from core.revocation import Revocations
+from core.database_listener import open_listener
+from core.database_pool import Connector
+from core.endpoint import Answered, Reply, Request, endpoint, shown_id
+from core.problems import NO_SESSION, Problem
 from core.services import Services
-from core.tokens import Caller
+from core.validation import Query
+from handlers.pages import PageQuery, make_cursor, page_headers, read_cursor
 from sql import sesiones
+from sql.sesiones import Sesion
+
+NEWEST = 2**63 - 1
+
+
+class EndQuery(Query, frozen=True):
+    """`todas`: this one too."""
+
+    todas: bool = False
 
 
 @asynccontextmanager
-async def listening(services: Services) -> AsyncIterator[Revocations]:
-    """Hears of ended sessions and changed roles for the length of the block."""
-    revocations = Revocations(
-        services.settings.direct_url,
-        lifetime=services.tokens.seconds,
-        load=partial(sesiones.revoked, services.db),
-        beat=partial(sesiones.beat, services.db),
-    )
-    task = asyncio.create_task(revocations.listen())
+async def listening(services: Services) -> AsyncIterator[None]:
+    """Hears of the sessions that end, for the length of the block."""
+    settings = services.settings
+    pooled = settings.direct_url == settings.database_url and settings.db_prepare == "off"
+    connector = Connector(settings.direct_url, timeout=settings.db_timeout_seconds, prepare=not pooled)
+    listener = partial(open_listener, connector, tell=partial(sesiones.probe, services.db))
+    task = asyncio.create_task(services.known.listen(listener))
     try:
-        yield revocations
+        yield
     finally:
         task.cancel()
         await asyncio.wait([task])
 
 
-async def check(db: Database, caller: Caller) -> Caller | None:
-    """Whether the caller's session still stands, and with which rol, as the database knows it now."""
-    rol = await sesiones.active(db, caller.id, caller.session)
-    return structs.replace(caller, rol=rol) if rol else None
+@endpoint()
+async def index(request: Request, query: PageQuery) -> Reply[list[Sesion]]:
+    """List one's sessions that stand, newest first."""
+    caller = request.caller
+    found = await sesiones.page(
+        request.db,
+        caller.id,
+        current=caller.session,
+        idle=idle_seconds(request.services),
+        before=read_cursor(request, "sesiones", query.despues, int) or NEWEST,
+        limit=query.limit + 1,
+    )
+    page = found[: query.limit]
+    cursor = make_cursor(request, "sesiones", page[-1].id) if len(found) > len(page) else None
+    return Reply(page, page_headers(request, cursor, None))
+
+
+@endpoint(problems=[NO_SESSION])
+async def remove(request: Request, id: int) -> Answered:
+    """End one of one's sessions."""
+    ended = await sesiones.end(request.db, request.caller.id, request.origin, id=id)
+    request.services.known.forget(request.caller.id)
+    if not ended:
+        raise Problem(NO_SESSION, f"No existe la sesión con el id {shown_id(request)}")
+    return Answered("Sesión terminada correctamente")
+
+
+@endpoint()
+async def remove_all(request: Request, query: EndQuery) -> Answered:
+    """End one's sessions: all but this one, or with `todas` this one too."""
+    keep = None if query.todas else request.caller.session
+    await sesiones.end(request.db, request.caller.id, request.origin, keep=keep)
+    request.services.known.forget(request.caller.id)
+    return Answered("Sesiones terminadas correctamente")
+
+
+async def sweep(services: Services) -> None:
+    """Forgets the sessions that no token can name any more."""
+    while await sesiones.sweep(services.db):
+        pass
+
+
+def idle_seconds(services: Services) -> int:
+    """How long a refresh token may lie unused, in seconds."""
+    return services.settings.refresh_token_days * 86_400

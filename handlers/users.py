@@ -15,16 +15,18 @@ from core.problems import (
     MOVED_ON,
     NO_USER,
     TAKEN,
+    THROTTLED,
     WRONG_PASSWORD,
     ConstraintViolated,
     Problem,
 )
 from core.tokens import Rol
 from core.validation import Body
+from handlers import throttle, verification
 from handlers.fields import Correo, Direccion, Nombre, Password, Telefono, Username, normal
 from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.passwords import check_password
-from sql import usuarios
+from sql import auditoria, directorio, usuarios
 from sql.usuarios import Change, Perfil, Publico
 
 UPDATED = Answered("Usuario actualizado correctamente")
@@ -88,17 +90,23 @@ class UserFilters(ListQuery, frozen=True):
     rol: Rol | None = None
 
 
-@endpoint(status=201, public=True, location="/user/{id}", problems=[TAKEN])
+@endpoint(status=201, public=True, location="/user/{id}", problems=[TAKEN, THROTTLED])
 async def create(request: Request, new: NewUser) -> Created:
     """Register a user."""
     services = request.services
-    check_password(services.settings, new.password)
+    check_password(services.settings, new.password, new.username, new.correo)
+    await throttle.registration(request)
     columns = _columns(new)
     columns["password"] = await services.passwords.hash(new.password)
     with _taken("Error creando usuario"):
-        id = await usuarios.insert(
-            services.db, first_admin=services.settings.first_admin == "register", **columns
-        )
+        async with services.db.transaction() as tx:
+            id = await usuarios.insert(
+                tx,
+                request.origin,
+                first_admin=services.settings.first_admin == "register",
+                **columns,
+            )
+            await verification.mail(services, tx, id)
     return Created("Usuario creado correctamente", id)
 
 
@@ -106,15 +114,15 @@ async def create(request: Request, new: NewUser) -> Created:
 async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
     """List users, by rising id."""
     after = read_cursor(request, "usuarios", query.despues, int) or 0
-    filters = usuarios.Filters(query.q and normal(query.q), query.estado, query.rol)
-    found = await usuarios.page(request.read_db, filters, after=after, limit=query.limit + 1)
+    filters = directorio.Filters(query.q and normal(query.q), query.estado, query.rol)
+    found = await directorio.page(request.read_db, filters, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     cursor = make_cursor(request, "usuarios", page[-1].id) if len(found) > len(page) else None
     total = None
     if query.total == "exacto":
-        total = await usuarios.count(request.read_db, filters)
+        total = await directorio.count(request.read_db, filters)
     elif query.total == "estimado":
-        total = await usuarios.estimate(request.read_db)
+        total = await directorio.estimate(request.read_db)
     return Reply(page, page_headers(request, cursor, total))
 
 
@@ -137,30 +145,30 @@ async def show_me(request: Request) -> Reply[Perfil]:
     return _tagged(request, found.version, found.usuario)
 
 
-@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON])
+@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED])
 async def update(request: Request, id: int, changes: UserChanges) -> Answered:
     """Change some fields of a user."""
-    _allow(request, id)
+    await _allow_change(request, id)
     return await _update(request, id, shown_id(request), changes)
 
 
-@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON])
+@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED])
 async def update_me(request: Request, changes: UserChanges) -> Answered:
     """Change some fields of one's own."""
     return await _update(request, request.caller.id, str(request.caller.id), changes)
 
 
-@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON])
+@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED])
 async def replace(request: Request, id: int, whole: WholeUser) -> Answered:
     """Replace a user."""
-    _allow(request, id)
+    await _allow_change(request, id)
     return await _update(request, id, shown_id(request), whole)
 
 
 @endpoint(problems=[FORBIDDEN, NO_USER, MOVED_ON])
 async def remove(request: Request, id: int) -> Answered:
     """Delete a user, with their sales."""
-    _allow(request, id)
+    await _allow_change(request, id)
     return await _remove(request, id, shown_id(request))
 
 
@@ -172,46 +180,85 @@ async def remove_me(request: Request) -> Answered:
 
 async def _update(request: Request, id: int, shown: str, changes: UserChanges | WholeUser) -> Answered:
     columns = _columns(changes)
-    if not request.caller.admin and columns.keys() & {"rol", "estado"}:
+    reserved = sorted(columns.keys() & {"rol", "estado"})
+    if reserved and not request.caller.admin:
+        await _record_refusal(request, id, reserved)
         raise Problem(FORBIDDEN, "Solo un admin puede cambiar rol o estado")
-    if "password" in columns:
-        columns["password"] = await _new_password(request, id, changes)
+    missing = f"No existe el usuario con el id {shown} por lo tanto no se puede actualizar"
+    mails = False
+    if columns.keys() & {"password", "correo"}:
+        known = await usuarios.profile(request.db, id)
+        if known is None:
+            raise Problem(NO_USER, missing)
+        if "password" in columns:
+            columns["password"] = await _new_password(request, known.usuario, changes)
+        mails = not request.caller.admin and _changes_correo(known.usuario, columns)
+    if mails:
+        await throttle.verification(request, id)
     with _taken("Error actualizando usuario"):
         change = await usuarios.update(
             request.db,
             id,
             columns,
+            request.origin,
             versions=wanted_versions(request.scope),
             keep_session=request.caller.session,
+            vouched=request.caller.admin,
         )
-    _check(change, f"No existe el usuario con el id {shown} por lo tanto no se puede actualizar")
+    request.services.known.forget(id)
+    _check(change, missing)
+    if mails:
+        await verification.mail(request.services, request.db, id)
     return UPDATED
 
 
 async def _remove(request: Request, id: int, shown: str) -> Answered:
-    change = await usuarios.delete(request.db, id, versions=wanted_versions(request.scope))
+    change = await usuarios.delete(request.db, id, request.origin, versions=wanted_versions(request.scope))
+    request.services.known.forget(id)
     _check(change, f"No existe el usuario con el id {shown} por lo tanto no se elimina")
     return DELETED
 
 
-async def _new_password(request: Request, id: int, changes: UserChanges | WholeUser) -> str:
+async def _new_password(request: Request, known: Perfil, changes: UserChanges | WholeUser) -> str:
     """The hash of the new password; one's own is changed only by who knows the current one."""
     passwords = request.services.passwords
     password = changes.password
     assert password is not UNSET  # noqa: S101 - the caller looked
-    check_password(request.services.settings, password)
-    if id == request.caller.id:
-        current = await usuarios.credentials_by_id(request.db, id)
+    username = known.username if changes.username is UNSET else changes.username
+    correo = known.correo if changes.correo is UNSET else changes.correo
+    check_password(request.services.settings, password, username, correo)
+    if known.id == request.caller.id:
+        attempt = await throttle.password_check(request)
+        current = await usuarios.credentials_by_id(request.db, known.id)
         stated = changes.password_actual
         if stated is UNSET or current is None or not await passwords.verify(stated, current.password):
+            await _record_refusal(request, known.id, ["password_actual"])
             raise Problem(WRONG_PASSWORD, "password_actual falta o no es la contraseña actual")
+        await attempt.succeeded()
     return await passwords.hash(password)
+
+
+def _changes_correo(known: Perfil, columns: dict[str, Any]) -> bool:
+    return "correo" in columns and columns["correo"].lower() != known.correo.lower()
 
 
 def _allow(request: Request, id: int) -> None:
     """An ordinary user may name only their own id, whether or not another exists."""
     if not request.caller.admin and request.caller.id != id:
         raise forbidden()
+
+
+async def _allow_change(request: Request, id: int) -> None:
+    """As _allow; who tries to change another is recorded."""
+    if not request.caller.admin and request.caller.id != id:
+        await _record_refusal(request, id, [])
+    _allow(request, id)
+
+
+async def _record_refusal(request: Request, id: int, fields: list[str]) -> None:
+    await auditoria.record(
+        request.services.db, "cambio_rechazado", request.origin, affected=id or None, campos=fields
+    )
 
 
 def _check(change: Change, missing: str) -> None:

@@ -1,19 +1,63 @@
-"""Statements on sesion and revocacion (migrations/0003_create_sesion.sql)."""
+"""Statements on sesion (migrations/0003_create_sesion.sql); who ends a session tells every process."""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct, structs
 
 from core.database import Database, Transaction
-from core.revocation import Revocation
+from core.origin import Origin
 from core.tokens import Rol
 
 Runner = Database | Transaction
 
+
+class Opened(Struct, frozen=True):
+    """A new session, and its owner's rol."""
+
+    id: int
+    rol: Rol
+
+
+class Rotation(Struct, frozen=True):
+    """What became of a refresh token: `rotated`, `repeated` within the grace, or `replayed`, which ended its session.
+
+    `contador` is the number of the token that is good now."""
+
+    verdict: Literal["rotated", "repeated", "replayed"]
+    contador: int
+    rol: Rol
+
+    @staticmethod
+    def of(
+        verdict: Literal["rotated", "repeated", "replayed"], contador: int, rol: Rol, told: object
+    ) -> "Rotation":
+        """Leaves out that every process was told."""
+        return Rotation(verdict, contador, rol)
+
+
+class Sesion(Struct, frozen=True):
+    """A session as its owner sees it; times are UTC. `uso` is when it last gave tokens, `direccion` and `agente`
+    are from then; `actual` marks the one that asks."""
+
+    id: int
+    creacion: datetime
+    uso: datetime
+    expira: datetime
+    direccion: str
+    agente: str
+    actual: bool
+
+
 INSERT = """
--- sesiones.insert: a new session, if the password verified a moment ago still is the user's; renews its hash
+-- sesiones.insert: a new session, recorded, if the password verified a moment ago still is the user's; renews its hash
 -- when a new one is given; uses usuario_pkey
 WITH owner AS (
-    SELECT id
+    SELECT id, rol
       FROM usuario
      WHERE id = %(usuario_id)s
        AND password = %(verified)s
+       AND (estado OR NOT %(verified_only)s)
        FOR NO KEY UPDATE
 ), renewed AS (
     UPDATE usuario
@@ -21,11 +65,104 @@ WITH owner AS (
       FROM owner
      WHERE usuario.id = owner.id
        AND %(renewed)s::text IS NOT NULL
+), opened AS (
+    INSERT INTO sesion (usuario_id, expira, renovable, direccion, agente)
+    SELECT id, now() + %(seconds)s * interval '1 second', %(renewable)s, %(address)s, %(agent)s
+      FROM owner
+    RETURNING usuario_id, id
+), recorded AS (
+    INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, despues)
+    SELECT usuario_id, 'login', usuario_id, %(address)s, %(agent)s, %(request_id)s, jsonb_build_object('sesion', id)
+      FROM opened
 )
-INSERT INTO sesion (usuario_id, expira, renovable, direccion, agente)
-SELECT id, now() + %(seconds)s * interval '1 second', %(renewable)s, %(address)s, %(agent)s
-  FROM owner
-RETURNING id
+SELECT opened.id, owner.rol
+  FROM opened
+  JOIN owner ON owner.id = opened.usuario_id
+"""
+
+ROTATE = """
+-- sesiones.rotate: takes a refresh token; the one before it, within the grace, finds the current one; an older one
+-- ends the session; uses sesion_pkey, usuario_pkey
+WITH held AS (
+    SELECT s.usuario_id, s.id, s.contador, u.rol,
+           CASE WHEN s.contador = %(counter)s THEN 'rotated'
+                WHEN s.contador = %(counter)s + 1 AND s.uso > now() - %(grace)s * interval '1 second' THEN 'repeated'
+                ELSE 'replayed'
+           END AS verdict
+      FROM sesion AS s
+      JOIN usuario AS u ON u.id = s.usuario_id
+     WHERE s.usuario_id = %(usuario_id)s
+       AND s.id = %(id)s
+       AND s.renovable
+       AND s.fin IS NULL
+       AND s.expira > now()
+       AND s.uso > now() - %(idle)s * interval '1 second'
+       AND (u.estado OR NOT %(verified_only)s)
+       FOR NO KEY UPDATE OF s
+), rotated AS (
+    UPDATE sesion AS s
+       SET contador  = s.contador + 1,
+           uso       = now(),
+           direccion = %(address)s,
+           agente    = %(agent)s
+      FROM held
+     WHERE held.verdict = 'rotated'
+       AND s.usuario_id = held.usuario_id
+       AND s.id = held.id
+), ended AS (
+    UPDATE sesion AS s
+       SET fin    = now(),
+           expira = now()
+      FROM held
+     WHERE held.verdict = 'replayed'
+       AND s.usuario_id = held.usuario_id
+       AND s.id = held.id
+    RETURNING s.usuario_id, s.id
+), recorded AS (
+    INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes)
+    SELECT %(actor)s, 'refresh_repetido', usuario_id, %(address)s, %(agent)s, %(request_id)s,
+           jsonb_build_object('sesion', id)
+      FROM ended
+)
+SELECT verdict, contador + (verdict = 'rotated')::int, rol,
+       (SELECT pg_notify('revocacion', usuario_id::text) FROM ended)
+  FROM held
+"""
+
+END = """
+-- sesiones.end: ends one of a user's sessions, or all, or all but one; recorded; uses sesion_pkey
+WITH ended AS (
+    UPDATE sesion
+       SET fin    = now(),
+           expira = now()
+     WHERE usuario_id = %(usuario_id)s
+       AND (%(id)s::bigint IS NULL OR id = %(id)s)
+       AND (%(keep)s::bigint IS NULL OR id <> %(keep)s)
+       AND fin IS NULL
+       AND expira > now() - interval '1 day'
+    RETURNING usuario_id, id
+), recorded AS (
+    INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes)
+    SELECT %(actor)s, 'sesion_terminada', usuario_id, %(address)s, %(agent)s, %(request_id)s,
+           jsonb_build_object('sesiones', jsonb_agg(id))
+      FROM ended
+     GROUP BY usuario_id
+)
+SELECT count(*), count(pg_notify('revocacion', usuario_id::text))
+  FROM ended
+"""
+
+PAGE = """
+-- sesiones.page: a user's sessions that stand, newest first, before a given one; uses sesion_pkey
+SELECT id, creacion, uso, expira, direccion, agente, id = %(current)s
+  FROM sesion
+ WHERE usuario_id = %(usuario_id)s
+   AND id < %(before)s
+   AND fin IS NULL
+   AND expira > now()
+   AND (NOT renovable OR uso > now() - %(idle)s * interval '1 second')
+ ORDER BY id DESC
+ LIMIT %(limit)s
 """
 
 ACTIVE = """
@@ -37,58 +174,112 @@ SELECT asked.n, u.rol
   JOIN usuario AS u ON u.id = s.usuario_id
 """
 
-REVOKED = """
--- sesiones.revoked: what processes that start or reconnect must learn, oldest first; uses revocacion_creacion_idx
-SELECT usuario_id, sesion_id, rol
-  FROM revocacion
- WHERE creacion > now() - %(seconds)s * interval '1 second'
- ORDER BY creacion
+PROBE = """
+-- sesiones.probe: shows a process that it hears what another connection tells; uses no index
+SELECT pg_notify(%(channel)s, '')
 """
 
-BEAT = """
--- sesiones.beat: shows a process that it still hears; uses no index
-SELECT asked.n, pg_notify(asked.channel, asked.sent)
-  FROM unnest(%(channel)s::text[], %(sent)s::text[]) WITH ORDINALITY AS asked (channel, sent, n)
+SWEEP = """
+-- sesiones.sweep: forgets some of the sessions that no token can name any more; uses sesion_expira_idx, sesion_pkey
+WITH over AS (
+    SELECT usuario_id, id
+      FROM sesion
+     WHERE expira < now() - interval '2 days'
+     ORDER BY expira
+     LIMIT 1000
+       FOR UPDATE SKIP LOCKED
+)
+DELETE FROM sesion AS s
+ USING over
+ WHERE s.usuario_id = over.usuario_id
+   AND s.id = over.id
 """
 
 
 async def insert(
     db: Runner,
     usuario_id: int,
+    origin: Origin,
     *,
     verified: str,
     renewed: str | None,
     seconds: int,
     renewable: bool,
-    address: str,
-    agent: str,
-) -> int | None:
-    """The id of a session of `seconds`; None when the user or the `verified` hash is gone since."""
+    verified_only: bool,
+) -> Opened | None:
+    """A session of `seconds`; None when the user or the `verified` hash is gone since."""
     return await db.one(
-        int,
+        Opened,
         INSERT,
         usuario_id=usuario_id,
         verified=verified,
         renewed=renewed,
         seconds=seconds,
         renewable=renewable,
-        address=address,
-        agent=agent,
+        verified_only=verified_only,
+        **structs.asdict(origin),
+    )
+
+
+async def rotate(
+    db: Runner,
+    usuario_id: int,
+    id: int,
+    counter: int,
+    origin: Origin,
+    *,
+    grace: int,
+    idle: int,
+    verified_only: bool,
+) -> Rotation | None:
+    """Takes the refresh token number `counter`; None when its session is over. `grace` and `idle` are in seconds."""
+    return await db.one(
+        Rotation.of,
+        ROTATE,
+        usuario_id=usuario_id,
+        id=id,
+        counter=counter,
+        grace=grace,
+        idle=idle,
+        verified_only=verified_only,
+        **structs.asdict(origin),
+    )
+
+
+async def end(
+    db: Runner, usuario_id: int, origin: Origin, *, id: int | None = None, keep: int | None = None
+) -> int:
+    """Ends the user's session `id`, or all of them but `keep`; how many."""
+    parameters = structs.asdict(origin)
+    return await db.one(_first, END, usuario_id=usuario_id, id=id, keep=keep, **parameters) or 0
+
+
+async def page(
+    db: Runner, usuario_id: int, *, current: int, idle: int, before: int, limit: int
+) -> list[Sesion]:
+    """Up to `limit` sessions by falling id, those below `before`; `idle` is in seconds."""
+    return await db.many(
+        Sesion, PAGE, usuario_id=usuario_id, current=current, idle=idle, before=before, limit=limit
     )
 
 
 async def active(db: Runner, usuario_id: int, id: int) -> Rol | None:
+    """The owner's rol, if the session stands."""
     return await db.gather(_rol, ACTIVE, usuario_id=usuario_id, id=id)
 
 
-async def revoked(db: Runner, seconds: int) -> list[Revocation]:
-    """What was revoked in the last `seconds`."""
-    return await db.many(Revocation, REVOKED, seconds=seconds)
+async def probe(db: Runner, channel: str) -> None:
+    await db.run(PROBE, channel=channel)
 
 
-async def beat(db: Runner, channel: str, sent: str) -> None:
-    await db.gather(str, BEAT, channel=channel, sent=sent)
+async def sweep(db: Runner) -> int:
+    """How many sessions were forgotten, up to 1000."""
+    return await db.run(SWEEP)
 
 
 def _rol(rol: Rol) -> Rol:
     return rol
+
+
+def _first(count: int, told: int) -> int:
+    return count

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from core.database import Database, Transaction
+from core.origin import Origin
 from core.tokens import Rol
+from sql.auditoria import Accion
 
 Runner = Database | Transaction
 
@@ -61,43 +63,52 @@ class Own(Struct, frozen=True):
         return Own(version, Perfil(*columns))  # type: ignore[arg-type]
 
 
-class Filters(Struct, frozen=True):
-    """Which users a list holds: `q` is a prefix of username, nombre, apellido or correo, in any letter case."""
-
-    q: str | None = None
-    estado: bool | None = None
-    rol: Rol | None = None
-
-    def choose(self, by_prefix: str, by_rol: str, plain: str) -> str:
-        """The statement whose index serves these filters."""
-        return by_prefix if self.q else by_rol if self.rol else plain
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        """What the statements name; every text from `low` up to `high` begins with q."""
-        q = self.q or ""
-        return {"low": q, "high": q + chr(0x10FFFF), "estado": self.estado, "rol": self.rol}
-
-
 class Change(Struct, frozen=True):
     """How a conditional change ended: was there a row, and did it still have the version asked for."""
 
     found: bool
     changed: bool
 
+    @staticmethod
+    def of(found: bool, changed: bool, told: object) -> "Change":
+        """Leaves out that every process was told."""
+        return Change(found, changed)
+
+
+NO_CHANGE = Change(found=False, changed=False)
 
 LOCK_FIRST_ADMIN = """
 -- usuarios.lock_first_admin: registrations take turns while the first of them becomes admin; uses no index
 SELECT pg_advisory_xact_lock(727001)
 """
 
-INSERT = """
--- usuarios.insert: a new user, who is admin if asked to be the first one and none is yet; uses usuario_rol_idx
-INSERT INTO usuario (username, password, nombre, apellido, direccion, telefono, correo, rol)
-SELECT %(username)s, %(password)s, %(nombre)s, %(apellido)s, %(direccion)s, %(telefono)s, %(correo)s,
-       CASE WHEN %(first_admin)s AND NOT EXISTS (SELECT FROM usuario WHERE rol = 'admin')
-            THEN 'admin' ELSE 'usuario' END
-RETURNING id
+LOCK = """
+-- usuarios.lock: makes the logins of a user wait, so that the next statement sees every session; uses usuario_pkey
+SELECT id
+  FROM usuario
+ WHERE id = %(id)s
+   FOR NO KEY UPDATE
+"""
+
+VALORES = """jsonb_build_object(
+               'username', u.username, 'nombre', u.nombre, 'apellido', u.apellido, 'direccion', u.direccion,
+               'telefono', u.telefono, 'correo', u.correo, 'estado', u.estado, 'rol', u.rol)"""
+
+INSERT = f"""
+-- usuarios.insert: a new user, recorded; admin if asked to be the first one and none is yet; uses usuario_rol_idx
+WITH created AS (
+    INSERT INTO usuario AS u (username, password, nombre, apellido, direccion, telefono, correo, estado, rol)
+    SELECT %(username)s, %(password)s, %(nombre)s, %(apellido)s, %(direccion)s, %(telefono)s, %(correo)s, %(estado)s,
+           CASE WHEN %(first_admin)s AND NOT EXISTS (SELECT FROM usuario WHERE rol = 'admin')
+                THEN 'admin' ELSE %(rol)s END
+    RETURNING u.id, {VALORES} AS valores
+), recorded AS (
+    INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, despues)
+    SELECT %(actor)s, 'usuario_creado', id, %(address)s, %(agent)s, %(request_id)s, valores
+      FROM created
+)
+SELECT id
+  FROM created
 """
 
 BY_ID = """
@@ -131,82 +142,13 @@ SELECT id, password, rol, estado
  WHERE id = %(id)s
 """
 
-PAGE = """
--- usuarios.page: the users after a given id; uses usuario_pkey
-SELECT id, username, nombre, apellido, correo
-  FROM usuario
- WHERE id > %(after)s
-   AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
- ORDER BY id
- LIMIT %(limit)s
-"""
-
-PAGE_BY_ROL = """
--- usuarios.page_by_rol: the users of one rol after a given id; uses usuario_rol_idx
-SELECT id, username, nombre, apellido, correo
-  FROM usuario
- WHERE rol = %(rol)s
-   AND id > %(after)s
-   AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
- ORDER BY id
- LIMIT %(limit)s
-"""
-
-_MATCHING = """
-  FROM (SELECT id FROM usuario
-         WHERE lower(username) ~>=~ lower(%(low)s) AND lower(username) ~<~ lower(%(high)s)
-         UNION
-        SELECT id FROM usuario
-         WHERE lower(correo) ~>=~ lower(%(low)s) AND lower(correo) ~<~ lower(%(high)s)
-         UNION
-        SELECT id FROM usuario
-         WHERE lower(nombre) ~>=~ lower(%(low)s) AND lower(nombre) ~<~ lower(%(high)s)
-         UNION
-        SELECT id FROM usuario
-         WHERE lower(apellido) ~>=~ lower(%(low)s) AND lower(apellido) ~<~ lower(%(high)s)
-       ) AS matching
-  JOIN usuario AS u ON u.id = matching.id
- WHERE (%(estado)s::boolean IS NULL OR u.estado = %(estado)s)
-   AND (%(rol)s::text IS NULL OR u.rol = %(rol)s)
-"""
-
-PAGE_BY_PREFIX = f"""
--- usuarios.page_by_prefix: the users whose names or correo begin so, after a given id;
--- uses usuario_username_key, usuario_correo_key, usuario_nombre_idx, usuario_apellido_idx
-SELECT u.id, u.username, u.nombre, u.apellido, u.correo{_MATCHING}
-   AND u.id > %(after)s
- ORDER BY u.id
- LIMIT %(limit)s
-"""
-
-COUNT = """
--- usuarios.count: how many users a list has in all; reads the whole table, only when asked to
-SELECT count(*)
-  FROM usuario
- WHERE (%(estado)s::boolean IS NULL OR estado = %(estado)s)
-   AND (%(rol)s::text IS NULL OR rol = %(rol)s)
-"""
-
-COUNT_BY_PREFIX = f"""
--- usuarios.count_by_prefix: how many users a search has in all;
--- uses usuario_username_key, usuario_correo_key, usuario_nombre_idx, usuario_apellido_idx
-SELECT count(*){_MATCHING}
-"""
-
-ESTIMATE = """
--- usuarios.estimate: about how many users there are, as of the last ANALYZE; uses pg_class_relname_nsp_index
-SELECT greatest(reltuples, 0)::bigint
-  FROM pg_class
- WHERE oid = 'usuario'::regclass
-"""
-
-UPDATE = """
--- usuarios.update: changes what was sent, ends the sessions a new password ends, tells every process;
+UPDATE = f"""
+-- usuarios.update: changes what was sent and records it, ends the sessions that it must, tells every process;
 -- uses usuario_pkey, sesion_pkey
 WITH target AS (
-    SELECT id, version, rol, estado
-      FROM usuario
-     WHERE id = %(id)s
+    SELECT u.id, u.version, u.rol, u.estado, {VALORES} AS valores
+      FROM usuario AS u
+     WHERE u.id = %(id)s
        FOR NO KEY UPDATE
 ), changed AS (
     UPDATE usuario AS u
@@ -217,70 +159,79 @@ WITH target AS (
            direccion     = CASE WHEN %(sets_direccion)s THEN %(direccion)s ELSE u.direccion END,
            telefono      = coalesce(%(telefono)s, u.telefono),
            correo        = coalesce(%(correo)s, u.correo),
-           estado        = coalesce(%(estado)s, u.estado),
+           estado        = coalesce(%(estado)s, u.estado AND (
+                               %(vouched)s OR lower(u.correo) = lower(coalesce(%(correo)s, u.correo)))),
            rol           = coalesce(%(rol)s, u.rol),
            actualizacion = now(),
            version       = u.version + 1
       FROM target
      WHERE u.id = target.id
        AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
-    RETURNING u.id, u.rol, u.rol <> target.rol AS new_rol,
-              %(password)s::text IS NOT NULL OR (target.estado AND NOT u.estado) AS ends
+    RETURNING u.id, u.rol <> target.rol AS new_rol,
+              %(password)s::text IS NOT NULL OR (target.estado AND %(estado)s IS FALSE) AS ends,
+              target.valores AS antes, {VALORES} AS despues
 ), ended AS (
     UPDATE sesion AS s
-       SET fin = now()
+       SET fin    = now(),
+           expira = now()
       FROM changed
      WHERE changed.ends
        AND s.usuario_id = changed.id
        AND s.id <> %(keep)s
        AND s.fin IS NULL
-    RETURNING s.usuario_id, s.id
 ), recorded AS (
-    INSERT INTO revocacion (usuario_id, sesion_id, rol)
-    SELECT usuario_id, id, NULL FROM ended
-     UNION ALL
-    SELECT id, NULL, rol FROM changed WHERE new_rol
-    RETURNING pg_notify('revocacion', concat_ws(' ', usuario_id, sesion_id, rol))
+    INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes, despues)
+    SELECT %(actor)s, %(accion)s, changed.id, %(address)s, %(agent)s, %(request_id)s,
+           jsonb_object_agg(old.key, old.value) FILTER (WHERE old.key IS NOT NULL),
+           coalesce(jsonb_object_agg(old.key, changed.despues -> old.key) FILTER (WHERE old.key IS NOT NULL), '{{}}')
+           || CASE WHEN %(password)s::text IS NULL THEN '{{}}' ELSE '{{"password": "***"}}' END::jsonb
+      FROM changed
+      LEFT JOIN LATERAL jsonb_each(changed.antes) AS old (key, value) ON old.value <> changed.despues -> old.key
+     GROUP BY changed.id
 )
-SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM changed)
+SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM changed),
+       (SELECT pg_notify('revocacion', id::text) FROM changed WHERE ends OR new_rol)
 """
 
 DELETE = """
--- usuarios.delete: the user and, by cascade, their sales and sessions; tells every process;
+-- usuarios.delete: the user and, by cascade, their sales and sessions; recorded, and told to every process;
 -- uses usuario_pkey, sesion_pkey, venta_pkey
 WITH target AS (
-    SELECT id, version
+    SELECT id, version, jsonb_build_object('username', username, 'correo', correo, 'rol', rol) AS valores
       FROM usuario
      WHERE id = %(id)s
        FOR UPDATE
-), sessions AS (
-    SELECT s.usuario_id, s.id
-      FROM sesion AS s
-      JOIN target ON s.usuario_id = target.id
-     WHERE s.fin IS NULL
 ), gone AS (
     DELETE FROM usuario AS u
      USING target
      WHERE u.id = target.id
        AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
-    RETURNING u.id
+    RETURNING u.id, target.valores
 ), recorded AS (
-    INSERT INTO revocacion (usuario_id, sesion_id)
-    SELECT sessions.usuario_id, sessions.id
-      FROM sessions
-      JOIN gone ON gone.id = sessions.usuario_id
-    RETURNING pg_notify('revocacion', concat_ws(' ', usuario_id, sesion_id))
+    INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes)
+    SELECT %(actor)s, 'usuario_eliminado', id, %(address)s, %(agent)s, %(request_id)s, valores
+      FROM gone
 )
-SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM gone)
+SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM gone),
+       (SELECT pg_notify('revocacion', id::text) FROM gone)
 """
 
 
-async def insert(db: Database, *, first_admin: bool, **columns: str | None) -> int:
+async def insert(
+    db: Runner,
+    origin: Origin,
+    *,
+    first_admin: bool,
+    rol: Rol = "usuario",
+    estado: bool = False,
+    **columns: str | None,
+) -> int:
     """The new user's id. Raises ConstraintViolated when the username or the correo is taken."""
+    parameters = structs.asdict(origin) | columns | {"first_admin": first_admin, "rol": rol, "estado": estado}
     async with db.transaction() as tx:
         if first_admin:
             await tx.run(LOCK_FIRST_ADMIN)
-        id = await tx.one(int, INSERT, first_admin=first_admin, **columns)
+        id = await tx.one(int, INSERT, **parameters)
     assert id is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
     return id
 
@@ -301,39 +252,32 @@ async def credentials_by_id(db: Runner, id: int) -> Credenciales | None:
     return await db.one(Credenciales, CREDENTIALS_BY_ID, id=id)
 
 
-async def page(db: Runner, filters: Filters, *, after: int, limit: int) -> list[Publico]:
-    """Up to `limit` users by rising id, those after `after`."""
-    return await db.many(
-        Publico,
-        filters.choose(PAGE_BY_PREFIX, PAGE_BY_ROL, PAGE),
-        **filters.parameters,
-        after=after,
-        limit=limit,
-    )
-
-
-async def count(db: Runner, filters: Filters) -> int:
-    return await db.one(int, filters.choose(COUNT_BY_PREFIX, COUNT, COUNT), **filters.parameters) or 0
-
-
-async def estimate(db: Runner) -> int:
-    return await db.one(int, ESTIMATE) or 0
-
-
 async def update(
-    db: Runner, id: int, changes: Mapping[str, object], *, versions: list[int] | None, keep_session: int
+    db: Runner,
+    id: int,
+    changes: Mapping[str, object],
+    origin: Origin,
+    *,
+    versions: list[int] | None = None,
+    keep_session: int = 0,
+    vouched: bool = True,
+    accion: Accion = "usuario_actualizado",
 ) -> Change:
-    """Sets the columns in `changes`; a new password ends every session but `keep_session`.
+    """Sets the columns in `changes`; a new password or a false `estado` ends every session but `keep_session`.
 
+    A new correo turns `estado` false, unless it is `vouched` for.
     With `versions`, only a row that has one of them is changed. Raises ConstraintViolated when the username
     or the correo is taken."""
-    columns = {**dict.fromkeys(COLUMNS), **changes}
-    sets_direccion = "direccion" in changes
-    change = await db.one(
-        Change, UPDATE, id=id, versions=versions, keep=keep_session, sets_direccion=sets_direccion, **columns
-    )
-    return change or Change(found=False, changed=False)
+    parameters = {**dict.fromkeys(COLUMNS), **changes, **structs.asdict(origin)}
+    parameters |= {"id": id, "versions": versions, "keep": keep_session, "vouched": vouched, "accion": accion}
+    parameters["sets_direccion"] = "direccion" in changes
+    if not changes.keys() & {"password", "estado"}:
+        return await db.one(Change.of, UPDATE, **parameters) or NO_CHANGE
+    async with db.transaction() as tx:
+        await tx.run(LOCK, id=id)
+        return await tx.one(Change.of, UPDATE, **parameters) or NO_CHANGE
 
 
-async def delete(db: Runner, id: int, *, versions: list[int] | None) -> Change:
-    return await db.one(Change, DELETE, id=id, versions=versions) or Change(found=False, changed=False)
+async def delete(db: Runner, id: int, origin: Origin, *, versions: list[int] | None = None) -> Change:
+    parameters = structs.asdict(origin)
+    return await db.one(Change.of, DELETE, id=id, versions=versions, **parameters) or NO_CHANGE

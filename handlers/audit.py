@@ -1,0 +1,46 @@
+"""The audit: who did what, to whom, when and from where."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from core.endpoint import Reply, Request, endpoint
+from core.tokens import Id
+from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor
+from handlers.venta_filters import Moment, end, first_moment
+from sql import auditoria
+from sql.auditoria import Filters, Place, Registro
+
+
+class AuditQuery(ListQuery, frozen=True):
+    """By whom (`usuario_id`), to whom (`afectado_id`), of what (`accion`), from `desde` up to `hasta`."""
+
+    usuario_id: Id | None = None
+    afectado_id: Id | None = None
+    accion: Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[a-z_]+\Z")] | None = None
+    desde: Moment | None = None
+    hasta: Moment | None = None
+
+
+@endpoint(admin=True)
+async def index(request: Request, query: AuditQuery) -> Reply[list[Registro]]:
+    """List what happened, newest first."""
+    filters = Filters(
+        usuario_id=query.usuario_id,
+        afectado_id=query.afectado_id,
+        accion=query.accion,
+        desde=first_moment(query.desde),
+        hasta=end(query.hasta),
+    )
+    after = read_cursor(request, "auditoria", query.despues, Place)
+    found = await auditoria.page(request.read_db, filters, after=after, limit=query.limit + 1)
+    page = found[: query.limit]
+    cursor = None
+    if len(found) > len(page):
+        cursor = make_cursor(request, "auditoria", Place(page[-1].creacion, page[-1].id))
+    total = None
+    if query.total == "exacto":
+        total = await auditoria.count(request.read_db, filters)
+    elif query.total == "estimado":
+        total = await auditoria.estimate(request.read_db, filters)
+    return Reply(page, page_headers(request, cursor, total))

@@ -1,0 +1,63 @@
+"""What OAuth clients expect beside the token endpoint: revocation (RFC 7009) and metadata (RFC 8414)."""
+
+from msgspec import Struct, structs
+
+from core import refresh
+from core.endpoint import FORM, Answered, Reply, Request, endpoint
+from handlers.login import NO_STORE, OFFLINE, Text
+from sql import sesiones
+
+
+class RevocationRequest(Struct, frozen=True):
+    """RFC 7009 section 2.1, as a form or as JSON; the hint is not needed, others are ignored."""
+
+    token: Text = ""
+    token_type_hint: Text = ""
+
+
+class Metadata(Struct, frozen=True):
+    """RFC 8414 section 2."""
+
+    issuer: str
+    token_endpoint: str
+    revocation_endpoint: str
+    service_documentation: str
+    response_types_supported: tuple[str, ...] = ()
+    grant_types_supported: tuple[str, ...] = ("password", "refresh_token")
+    scopes_supported: tuple[str, ...] = (OFFLINE,)
+    token_endpoint_auth_methods_supported: tuple[str, ...] = ("none",)
+    revocation_endpoint_auth_methods_supported: tuple[str, ...] = ("none",)
+    ui_locales_supported: tuple[str, ...] = ("es",)
+
+
+@endpoint(public=True, media=[FORM, "application/json"])
+async def revoke(request: Request, asked: RevocationRequest) -> Reply[Answered]:
+    """End the session of an access or refresh token; one that is not good is no error (section 2.2)."""
+    services = request.services
+    found = services.tokens.read(asked.token)
+    owner, session = (found.id, found.session) if found else (0, 0)
+    if used := refresh.read(services.keys, asked.token):
+        owner, session = used.usuario_id, used.session
+    if session:
+        origin = structs.replace(request.origin, actor=owner)
+        await sesiones.end(services.db, owner, origin, id=session)
+        services.known.forget(owner)
+    return Reply(Answered("El token ya no sirve"), [NO_STORE])
+
+
+@endpoint(public=True, database=False)
+async def metadata(request: Request) -> Metadata:
+    """Tell OAuth clients where the endpoints are and what they take."""
+    base = _base(request)
+    return Metadata(base, f"{base}/login/", f"{base}/login/revocar", f"{base}/docs")
+
+
+def _base(request: Request) -> str:
+    """Where clients reach the API: PUBLIC_URL, or else what this request was sent to."""
+    settings = request.services.settings
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    url = request.base_url
+    if settings.trusted_proxies and request.headers.get("x-forwarded-proto") == "https":
+        url = url.replace(scheme="https")
+    return str(url).rstrip("/")

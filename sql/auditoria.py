@@ -1,0 +1,162 @@
+"""Statements on auditoria (migrations/0005_create_auditoria.sql); append-only."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct, structs
+
+from core.database import Database, Transaction
+from core.origin import Origin
+
+Runner = Database | Transaction
+
+Accion = Literal[
+    "admin_nombrado",
+    "cambio_rechazado",
+    "correo_verificado",
+    "login",
+    "login_fallido",
+    "password_restablecido",
+    "refresh_repetido",
+    "sesion_terminada",
+    "usuario_actualizado",
+    "usuario_creado",
+    "usuario_eliminado",
+]
+
+
+class Registro(Struct, frozen=True):
+    """What happened. `usuario_id` did it (null: nobody proved to be anyone) to `afectado_id`, from `direccion`.
+
+    `antes` and `despues` are the values of what was changed, or say more about it."""
+
+    id: int
+    creacion: datetime
+    usuario_id: int | None
+    accion: str
+    afectado_id: int | None
+    direccion: str
+    agente: str
+    peticion: str
+    antes: dict[str, Any] | None
+    despues: dict[str, Any] | None
+
+
+class Place(NamedTuple):
+    """A place in the list, newest first: what stands after it is older, or as old and of a lower id."""
+
+    creacion: datetime
+    id: int
+
+
+class Filters(Struct, frozen=True):
+    """Which records: by whom, to whom, of what, `desde` <= creacion < `hasta`."""
+
+    usuario_id: int | None = None
+    afectado_id: int | None = None
+    accion: str | None = None
+    desde: datetime | None = None
+    hasta: datetime | None = None
+
+    def parameters(self, after: Place | None = None) -> dict[str, object]:
+        """Every bound has a value, so that it is a bound of the index scan."""
+        start = Place(self.hasta or datetime.max.replace(tzinfo=UTC), 0)
+        before, before_id = min(start, after) if after else start
+        return {
+            "before": before,
+            "before_id": before_id,
+            "desde": self.desde or datetime.min.replace(tzinfo=UTC),
+            "usuario_id": self.usuario_id,
+            "afectado_id": self.afectado_id,
+            "accion": self.accion,
+        }
+
+
+RECORD = """
+-- auditoria.record: what happened where no other statement changes anything; uses no index
+INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, despues)
+VALUES (%(actor)s, %(accion)s, %(afectado_id)s, %(address)s, %(agent)s, %(request_id)s, %(despues)s::jsonb)
+"""
+
+COLUMNS = (
+    "id, creacion, nullif(usuario_id, 0), accion, afectado_id, direccion, agente, peticion, antes, despues"
+)
+
+MATCHING = """
+  FROM auditoria
+ WHERE (creacion, id) < (%(before)s::timestamptz, %(before_id)s::bigint)
+   AND creacion >= %(desde)s::timestamptz
+   AND (%(usuario_id)s::bigint IS NULL OR usuario_id = %(usuario_id)s)
+   AND (%(afectado_id)s::bigint IS NULL OR afectado_id = %(afectado_id)s)
+   AND (%(accion)s::text IS NULL OR accion = %(accion)s)"""
+
+NEWEST_FIRST = """
+ ORDER BY creacion DESC, id DESC
+ LIMIT %(limit)s
+"""
+
+PAGE = f"""
+-- auditoria.page: what happened before a place, newest first; uses auditoria_creacion_idx
+SELECT {COLUMNS}{MATCHING}{NEWEST_FIRST}"""
+
+PAGE_BY_USER = f"""
+-- auditoria.page_by_user: what one user did; uses auditoria_pkey
+SELECT {COLUMNS}{MATCHING}
+   AND usuario_id = %(usuario_id)s{NEWEST_FIRST}"""
+
+PAGE_BY_AFFECTED = f"""
+-- auditoria.page_by_affected: what was done to one user; uses auditoria_afectado_id_idx
+SELECT {COLUMNS}{MATCHING}
+   AND afectado_id = %(afectado_id)s{NEWEST_FIRST}"""
+
+PAGE_BY_ACCION = f"""
+-- auditoria.page_by_accion: what happened of one kind; uses auditoria_accion_idx
+SELECT {COLUMNS}{MATCHING}
+   AND accion = %(accion)s{NEWEST_FIRST}"""
+
+COUNT = f"""
+-- auditoria.count: how many records a list has in all; reads them, only when asked; uses auditoria_creacion_idx
+SELECT count(*){MATCHING}
+"""
+
+ESTIMATE = f"""
+-- auditoria.estimate: about how many records a list has, as the planner sees it; reads no row
+EXPLAIN (FORMAT JSON)
+SELECT id{MATCHING}
+"""
+
+
+async def record(
+    db: Runner, accion: Accion, origin: Origin, *, affected: int | None, **despues: object
+) -> None:
+    """Adds a record of what was refused, or of what another statement did not record itself."""
+    text = msgspec.json.encode(despues).decode() if despues else None
+    parameters = structs.asdict(origin) | {"accion": accion, "afectado_id": affected, "despues": text}
+    await db.run(RECORD, **parameters)
+
+
+async def page(db: Runner, filters: Filters, *, after: Place | None, limit: int) -> list[Registro]:
+    """Up to `limit` records, newest first, those after `after`."""
+    statement = PAGE
+    if filters.usuario_id is not None:
+        statement = PAGE_BY_USER
+    elif filters.afectado_id is not None:
+        statement = PAGE_BY_AFFECTED
+    elif filters.accion is not None:
+        statement = PAGE_BY_ACCION
+    return await db.many(Registro, statement, limit=limit, **filters.parameters(after))
+
+
+async def count(db: Runner, filters: Filters) -> int:
+    return await db.one(int, COUNT, **filters.parameters()) or 0
+
+
+async def estimate(db: Runner, filters: Filters) -> int:
+    """About how many, by the statistics of the last ANALYZE."""
+    return await db.one(_plan_rows, ESTIMATE, **filters.parameters()) or 0
+
+
+def _plan_rows(explained: list[dict[str, Any]]) -> int:
+    rows: int = explained[0]["Plan"]["Plan Rows"]
+    return rows

@@ -1,0 +1,113 @@
+"""Lists of usuarios: which users, page by page, and how many."""
+
+from msgspec import Struct
+
+from core.tokens import Rol
+from sql.usuarios import Publico, Runner
+
+
+class Filters(Struct, frozen=True):
+    """Which users a list holds: `q` is a prefix of username, nombre, apellido or correo, in any letter case."""
+
+    q: str | None = None
+    estado: bool | None = None
+    rol: Rol | None = None
+
+    def choose(self, by_prefix: str, by_rol: str, plain: str) -> str:
+        """The statement whose index serves these filters."""
+        return by_prefix if self.q else by_rol if self.rol else plain
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """What the statements name; every text from `low` up to `high` begins with q."""
+        q = self.q or ""
+        return {"low": q, "high": q + chr(0x10FFFF), "estado": self.estado, "rol": self.rol}
+
+
+PAGE = """
+-- directorio.page: the users after a given id; uses usuario_pkey
+SELECT id, username, nombre, apellido, correo
+  FROM usuario
+ WHERE id > %(after)s
+   AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
+ ORDER BY id
+ LIMIT %(limit)s
+"""
+
+PAGE_BY_ROL = """
+-- directorio.page_by_rol: the users of one rol after a given id; uses usuario_rol_idx
+SELECT id, username, nombre, apellido, correo
+  FROM usuario
+ WHERE rol = %(rol)s
+   AND id > %(after)s
+   AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
+ ORDER BY id
+ LIMIT %(limit)s
+"""
+
+_MATCHING = """
+  FROM (SELECT id FROM usuario
+         WHERE lower(username) ~>=~ lower(%(low)s) AND lower(username) ~<~ lower(%(high)s)
+         UNION
+        SELECT id FROM usuario
+         WHERE lower(correo) ~>=~ lower(%(low)s) AND lower(correo) ~<~ lower(%(high)s)
+         UNION
+        SELECT id FROM usuario
+         WHERE lower(nombre) ~>=~ lower(%(low)s) AND lower(nombre) ~<~ lower(%(high)s)
+         UNION
+        SELECT id FROM usuario
+         WHERE lower(apellido) ~>=~ lower(%(low)s) AND lower(apellido) ~<~ lower(%(high)s)
+       ) AS matching
+  JOIN usuario AS u ON u.id = matching.id
+ WHERE (%(estado)s::boolean IS NULL OR u.estado = %(estado)s)
+   AND (%(rol)s::text IS NULL OR u.rol = %(rol)s)
+"""
+
+PAGE_BY_PREFIX = f"""
+-- directorio.page_by_prefix: the users whose names or correo begin so, after a given id;
+-- uses usuario_username_key, usuario_correo_key, usuario_nombre_idx, usuario_apellido_idx
+SELECT u.id, u.username, u.nombre, u.apellido, u.correo{_MATCHING}
+   AND u.id > %(after)s
+ ORDER BY u.id
+ LIMIT %(limit)s
+"""
+
+COUNT = """
+-- directorio.count: how many users a list has in all; reads the whole table, only when asked to
+SELECT count(*)
+  FROM usuario
+ WHERE (%(estado)s::boolean IS NULL OR estado = %(estado)s)
+   AND (%(rol)s::text IS NULL OR rol = %(rol)s)
+"""
+
+COUNT_BY_PREFIX = f"""
+-- directorio.count_by_prefix: how many users a search has in all;
+-- uses usuario_username_key, usuario_correo_key, usuario_nombre_idx, usuario_apellido_idx
+SELECT count(*){_MATCHING}
+"""
+
+ESTIMATE = """
+-- directorio.estimate: about how many users there are, as of the last ANALYZE; uses pg_class_relname_nsp_index
+SELECT greatest(reltuples, 0)::bigint
+  FROM pg_class
+ WHERE oid = 'usuario'::regclass
+"""
+
+
+async def page(db: Runner, filters: Filters, *, after: int, limit: int) -> list[Publico]:
+    """Up to `limit` users by rising id, those after `after`."""
+    return await db.many(
+        Publico,
+        filters.choose(PAGE_BY_PREFIX, PAGE_BY_ROL, PAGE),
+        **filters.parameters,
+        after=after,
+        limit=limit,
+    )
+
+
+async def count(db: Runner, filters: Filters) -> int:
+    return await db.one(int, filters.choose(COUNT_BY_PREFIX, COUNT, COUNT), **filters.parameters) or 0
+
+
+async def estimate(db: Runner) -> int:
+    return await db.one(int, ESTIMATE) or 0
