@@ -94,13 +94,13 @@ def main() -> int:
             connections=options.connections,
             say=say,
         )
-        parts = [tables(results)]
+        parts = [conditions(options, db.version, contenders, others.share()), tables(results)]
+        print(*parts, sep="\n\n", flush=True)
         if "ours" in options.only and not options.quick:
             say("start, memory, reads while others log in")
             waits = measure(CONTENDERS[0], db, server_core)
             parts.append(markdown(("where people wait", "measured"), waits.rows()))
-        parts.insert(0, conditions(options, db.version, contenders, others.share()))
-        print(*parts, sep="\n\n")
+            print("", parts[-1], sep="\n")
         if options.save:
             save(results, parts)
     return 0

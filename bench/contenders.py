@@ -19,6 +19,7 @@ OURS = {
     "DB_POOL_MIN": "10",
     "DB_POOL_MAX": "10",
     "LOG_LEVEL": "warning",
+    "TRUSTED_PROXIES": "1",
 }
 
 
