@@ -100,11 +100,6 @@ class Database(Executor):
             async with self.pool.connection() as connection, connection.transaction():
                 yield Transaction(connection)
 
-    async def connect(self) -> Connection:
-        """A connection outside the pool, for LISTEN and the like; the caller closes it."""
-        with as_problems():
-            return await self._connector.open()
-
     async def warm(self, connections: int) -> None:
         """Connects before the first request needs it; a database that is away is no error yet."""
         with suppress(DatabaseUnavailable), as_problems():
@@ -126,7 +121,7 @@ class Database(Executor):
             except psycopg.Error:
                 if connection is None or not connection.closed or not _reads(sql):
                     raise
-            async with self.pool.connection(new=True) as connection:
+            async with self.pool.connection(fresh=True) as connection:
                 return await _execute(connection, sql, parameters)
 
     async def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> list[Columns]:

@@ -26,7 +26,7 @@ PARAMETERS = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 5_000,
+    "tcp_user_timeout": 5_000,  # milliseconds; the others are seconds and a count
 }
 SETTINGS = {
     "timezone": "UTC",
@@ -104,13 +104,15 @@ class Pool:
         self._open = True
 
     @asynccontextmanager
-    async def connection(self, *, new: bool = False) -> AsyncIterator[Connection]:
-        """Lends a connection that is alive as far as its socket tells, or a `new` one.
+    async def connection(self, *, fresh: bool = False) -> AsyncIterator[Connection]:
+        """Lends a connection that is alive as far as its socket tells; a `fresh` one when the idle are in doubt.
 
         Raises DatabaseUnavailable after `timeout` seconds without a turn, and psycopg.OperationalError."""
         await self._take_turn()
         try:
-            connection = (not new and self._take_idle()) or await self._connector.open()
+            if fresh:
+                await self._close_idle()
+            connection = self._take_idle() or await self._connector.open()
             try:
                 yield connection
             except psycopg.Error as error:
@@ -131,8 +133,7 @@ class Pool:
     async def close(self) -> None:
         """Closes what is idle now, and what is lent as it comes back."""
         self._open = False
-        while self.idle:
-            await self.idle.pop().close()
+        await self._close_idle()
 
     async def _take_turn(self) -> None:
         if self.waiting >= MOST_WAITING:
@@ -158,6 +159,10 @@ class Pool:
             except psycopg.OperationalError:
                 continue
         return None
+
+    async def _close_idle(self) -> None:
+        while self.idle:
+            await self.idle.pop().close()
 
     async def _give_back(self, connection: Connection) -> None:
         if self._open and connection.info.transaction_status == TransactionStatus.IDLE:

@@ -170,6 +170,13 @@ async def test_values_arrive_as_they_were_sent(opened: Open, coalesce: bool) -> 
     assert found == values
 
 
+async def test_a_value_larger_than_the_socket_takes_at_once_arrives_whole(db: Database) -> None:
+    rest = {"entero": 1, "cierto": None, "bytes": None, "momento": None}
+    text = "ñ" * 4_000_000
+
+    assert await db.gather(row, ECHO, texto=text, **rest) == (text, 1, None, None, None)
+
+
 async def test_it_sees_what_was_written_before_it_asked(db: Database, users: list[int]) -> None:
     async def sell_and_look(owner: int) -> None:
         for amount in range(10):

@@ -374,7 +374,5 @@ async def test_its_connections_close_with_it(database: str, rows: Rows) -> None:
     async with open_database(database) as db:
         await asyncio.gather(*(db.one(row, "SELECT pg_sleep(0.05)") for _ in range(5)))
         await db.gather(row, IDS, id=1)
-        listener = await db.connect()
-        await listener.close()
 
     await until(lambda: not rows(OURS))
