@@ -17,7 +17,7 @@ from bench.database import database
 from bench.load import MISSING, requests_file, run
 from bench.machine import cores, pin
 from bench.report import markdown
-from bench.server import running
+from bench.server import CannotStart, running
 
 RECORDED = Path(__file__).with_name("guard.json")
 GUARDED = [case for case in CASES if case.name in ("get-user", "post-sale")]
@@ -59,7 +59,11 @@ def main() -> int:
     if MISSING:
         print(MISSING, file=sys.stderr)
         return int(options.strict)
-    ratios = measure()
+    try:
+        ratios = measure()
+    except CannotStart as error:
+        print(error, file=sys.stderr)
+        return 1
     recorded = ratios if options.record or not RECORDED.exists() else json.loads(RECORDED.read_text())
     if options.record:
         RECORDED.write_text(json.dumps(ratios, indent=2) + "\n")
