@@ -14,7 +14,7 @@ from core.wire import ClientGone
 
 T = TypeVar("T")
 STALL_SECONDS = 20  # without a byte
-LEAST_RATE = 1024  # bytes per second, on the whole
+LEAST_RATE = 8 * 1024  # bytes per second, on the whole
 
 
 class Pace:

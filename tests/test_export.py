@@ -1,0 +1,164 @@
+"""Exports of sales: the list's filters, two formats, files that import again, readers that go away."""
+
+import json
+import socket
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from conftest import problem
+from test_import import busy, until
+
+
+@pytest.fixture
+def sold(beto, carla, rows):
+    """Beto's three sales and Carla's one, whose ids are not in the order of their times."""
+    for usuario_id, creacion, venta in [
+        (beto.id, "2026-01-31T10:00:00.000001Z", 3),
+        (beto.id, "2026-01-01T00:00:00Z", 1),
+        (carla.id, "0001-01-01T00:00:00Z", 9),
+        (beto.id, "2026-01-31T10:00:00Z", 10**15),
+    ]:
+        rows(
+            "INSERT INTO venta (usuario_id, venta, ventas_productos, creacion) VALUES (%s, %s, 2, %s)",
+            usuario_id,
+            venta,
+            creacion,
+        )
+    return beto
+
+
+def test_a_csv_is_a_file_oldest_first(sold):
+    answer = sold.get("/venta/exportar")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="ventas.csv"'
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert answer.text.splitlines() == [
+        "id,usuario_id,venta,ventas_productos,creacion",
+        f"2,{sold.id},1,2,2026-01-01T00:00:00Z",
+        f"4,{sold.id},1000000000000000,2,2026-01-31T10:00:00Z",
+        f"1,{sold.id},3,2,2026-01-31T10:00:00.000001Z",
+    ]
+
+
+def test_an_ndjson_has_the_sales_as_the_list_has_them(ana, sold):
+    answer = ana.get("/venta/exportar/?formato=ndjson")
+
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert answer.headers["content-disposition"] == 'attachment; filename="ventas.ndjson"'
+    assert [json.loads(line) for line in answer.text.splitlines()] == ana.get("/venta/").json()[::-1]
+
+
+@pytest.mark.parametrize(
+    "query", ["desde=2026-01-02", "hasta=2026-01-31T10:00:00Z", "minimo=2&maximo=3", "minimo=4&maximo=5"]
+)
+def test_the_filters_are_the_lists(ana, sold, query):
+    for client in (ana, sold):
+        lines = client.get(f"/venta/exportar?formato=ndjson&{query}").text.splitlines()
+        assert [json.loads(line) for line in lines] == client.get(f"/venta/?{query}").json()[::-1]
+
+
+def test_whose_sales_is_as_for_the_list(ana, sold, carla):
+    problem(carla.get(f"/venta/exportar?usuario_id={sold.id}"), 403, "sin_permiso")
+    assert len(carla.get("/venta/exportar").text.splitlines()) == 2
+    assert len(ana.get(f"/venta/exportar?usuario_id={sold.id}").text.splitlines()) == 4
+    assert ana.get("/venta/exportar?usuario_id=999&formato=ndjson").content == b""
+
+
+@pytest.mark.parametrize("formato", ["csv", "ndjson"])
+def test_what_is_exported_imports_again_unchanged(ana, sold, rows, formato):
+    file = ana.get(f"/venta/exportar?formato={formato}")
+    everything = "SELECT usuario_id, venta, ventas_productos, creacion FROM venta ORDER BY creacion, id"
+    before = rows(everything)
+    rows("DELETE FROM venta")
+
+    headers = {"Content-Type": file.headers["content-type"]}
+    answer = ana.post("/venta/importar", content=file.content, headers=headers)
+
+    assert answer.json()["filas"] == 4
+    assert rows(everything) == before
+
+
+def test_a_bad_query_is_422(beto):
+    for query, campo in {
+        "formato=xls": "formato",
+        "limit=5": "limit",
+        "desde=ayer": "desde",
+        "minimo=-1": "minimo",
+    }.items():
+        errores = problem(beto.get(f"/venta/exportar?{query}"), 422, "datos_invalidos")["errores"]
+        assert [error["campo"] for error in errores] == [campo]
+
+
+@pytest.fixture
+def long(beto, rows):
+    """So many sales of Beto's that no buffer between server and client holds them."""
+    rows(
+        "INSERT INTO venta (usuario_id, venta, ventas_productos) SELECT %s, n, 1 FROM generate_series(1, 150000) AS n",
+        beto.id,
+    )
+    return beto
+
+
+def test_a_head_has_no_body_and_frees_the_connection(long, rows):
+    answer = long.head("/venta/exportar")
+    assert (answer.status_code, answer.content) == (200, b"")
+    until(lambda: not busy(rows))
+
+
+def _reading(client, path="/venta/exportar") -> socket.socket:
+    """A connection on which a request was sent."""
+    url = urlsplit(str(client.base_url))
+    peer = socket.socket()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    peer.settimeout(20)
+    peer.connect((url.hostname, url.port))
+    peer.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n".encode())
+    peer.sendall(f"Authorization: {client.headers['authorization']}\r\n\r\n".encode())
+    return peer
+
+
+def test_a_reader_who_hangs_up_frees_the_connection(long, rows):
+    for _ in range(5):
+        with _reading(long) as peer:
+            assert peer.recv(15) == b"HTTP/1.1 200 OK"
+            assert busy(rows)
+        until(lambda: not busy(rows))
+    assert long.get("/venta/exportar").text.count("\n") == 150_001
+
+
+def test_a_reader_who_stalls_is_given_up(long, rows, monkeypatch):
+    monkeypatch.setattr("core.streams.STALL_SECONDS", 0.3)
+    with _reading(long) as peer:
+        assert peer.recv(15) == b"HTTP/1.1 200 OK"
+        until(lambda: not busy(rows))
+        rest = b"".join(iter(lambda: peer.recv(1 << 20), b""))
+    assert not rest.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("path", ["/venta/", "/venta/?total=exacto", "/venta/resumen"])
+def test_a_query_that_nobody_waits_for_is_cancelled(connect, beto, database, rows, path):
+    api = connect(DB_TIMEOUT_SECONDS="30")
+    api.headers["authorization"] = beto.headers["authorization"]
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE venta")
+        with _reading(api, path):
+            until(lambda: _waiting(rows))
+        until(lambda: not _waiting(rows))
+
+
+def _waiting(rows):
+    return rows(
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+
+
+def test_exports_leave_connections_for_the_others(connect, long, rows):
+    api = connect(DB_POOL_MAX="4")
+    api.headers["authorization"] = long.headers["authorization"]
+    with _reading(api) as peer:
+        assert peer.recv(15) == b"HTTP/1.1 200 OK"
+        problem(api.get("/venta/exportar"), 503, "servidor_ocupado")
+    until(lambda: api.get("/venta/exportar").status_code == 200)
