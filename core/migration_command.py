@@ -81,6 +81,11 @@ def run(arguments: argparse.Namespace, url: str, folder: Path = FOLDER) -> int:
         return 130
 
 
+def applies(arguments: argparse.Namespace) -> bool:
+    """Whether `arguments` say to apply what is pending."""
+    return not (arguments.status or arguments.dry_run or arguments.accept or arguments.rollback is not None)
+
+
 def _guarded(arguments: argparse.Namespace, url: str, folder: Path) -> int:
     from core import (
         migration_guard as guard,

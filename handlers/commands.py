@@ -5,15 +5,21 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import uvicorn
 
 from core import migration_command, start
 from core.asgi import StartError
 from core.embedded import EmbeddedPostgresError
+from core.migrations import MigrationError
 from core.settings import Settings
+from handlers import accounts
+from sql import particiones
 
 DESCRIPTION = "The API over PostgreSQL for users and their sales. Without a command it serves."
+
+ACCOUNTS = {"create-admin": "make an admin", "revoke": "end every session of a user"}
 
 SERVER: dict[str, object] = {
     "loop": "uvloop",
@@ -35,10 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     migrate = commands.add_parser("migrate", help="apply, show or undo migrations")
     migration_command.add_arguments(migrate)
     migrate.set_defaults(run=_migrate)
+    for name, summary in ACCOUNTS.items():
+        command = commands.add_parser(name, help=summary)
+        accounts.add_arguments(command, name)
+        command.set_defaults(run=partial(_account, name))
     chosen = parser.parse_args(arguments)
     try:
         code: int = chosen.run(start.load_settings(os.environ), chosen)
-    except (StartError, EmbeddedPostgresError) as error:
+    except (StartError, EmbeddedPostgresError, MigrationError) as error:
         print(error, file=sys.stderr)
         return 1
     return code
@@ -57,7 +67,14 @@ def _serve(settings: Settings, chosen: argparse.Namespace) -> int:
 
 def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
     with start.direct_url(settings) as url:
-        return migration_command.run(chosen, url)
+        code = migration_command.run(chosen, url)
+        if code == 0 and migration_command.applies(chosen):
+            particiones.make_months(url)
+        return code
+
+
+def _account(command: str, settings: Settings, chosen: argparse.Namespace) -> int:
+    return accounts.run(command, chosen)
 
 
 class _Announcing(uvicorn.Server):

@@ -4,7 +4,7 @@ from msgspec import Struct, structs
 
 from core import refresh
 from core.endpoint import FORM, Answered, Reply, Request, endpoint
-from handlers.login import NO_STORE, OFFLINE, Text
+from handlers.tokens import NO_STORE, OFFLINE, Text
 from sql import sesiones
 
 

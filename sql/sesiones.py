@@ -1,7 +1,6 @@
 """Statements on sesion (migrations/0003_create_sesion.sql); who ends a session tells every process."""
 
 from datetime import datetime
-from typing import Literal
 
 from msgspec import Struct, structs
 
@@ -17,23 +16,6 @@ class Opened(Struct, frozen=True):
 
     id: int
     rol: Rol
-
-
-class Rotation(Struct, frozen=True):
-    """What became of a refresh token: `rotated`, `repeated` within the grace, or `replayed`, which ended its session.
-
-    `contador` is the number of the token that is good now."""
-
-    verdict: Literal["rotated", "repeated", "replayed"]
-    contador: int
-    rol: Rol
-
-    @staticmethod
-    def of(
-        verdict: Literal["rotated", "repeated", "replayed"], contador: int, rol: Rol, told: object
-    ) -> "Rotation":
-        """Leaves out that every process was told."""
-        return Rotation(verdict, contador, rol)
 
 
 class Sesion(Struct, frozen=True):
@@ -78,55 +60,6 @@ WITH owner AS (
 SELECT opened.id, owner.rol
   FROM opened
   JOIN owner ON owner.id = opened.usuario_id
-"""
-
-ROTATE = """
--- sesiones.rotate: takes a refresh token; the one before it, within the grace, finds the current one; an older one
--- ends the session; uses sesion_pkey, usuario_pkey
-WITH held AS (
-    SELECT s.usuario_id, s.id, s.contador, u.rol,
-           CASE WHEN s.contador = %(counter)s THEN 'rotated'
-                WHEN s.contador = %(counter)s + 1 AND s.uso > now() - %(grace)s * interval '1 second' THEN 'repeated'
-                ELSE 'replayed'
-           END AS verdict
-      FROM sesion AS s
-      JOIN usuario AS u ON u.id = s.usuario_id
-     WHERE s.usuario_id = %(usuario_id)s
-       AND s.id = %(id)s
-       AND s.renovable
-       AND s.fin IS NULL
-       AND s.expira > now()
-       AND s.uso > now() - %(idle)s * interval '1 second'
-       AND (u.estado OR NOT %(verified_only)s)
-       FOR NO KEY UPDATE OF s
-), rotated AS (
-    UPDATE sesion AS s
-       SET contador  = s.contador + 1,
-           uso       = now(),
-           direccion = %(address)s,
-           agente    = %(agent)s
-      FROM held
-     WHERE held.verdict = 'rotated'
-       AND s.usuario_id = held.usuario_id
-       AND s.id = held.id
-), ended AS (
-    UPDATE sesion AS s
-       SET fin    = now(),
-           expira = now()
-      FROM held
-     WHERE held.verdict = 'replayed'
-       AND s.usuario_id = held.usuario_id
-       AND s.id = held.id
-    RETURNING s.usuario_id, s.id
-), recorded AS (
-    INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes)
-    SELECT %(actor)s, 'refresh_repetido', usuario_id, %(address)s, %(agent)s, %(request_id)s,
-           jsonb_build_object('sesion', id)
-      FROM ended
-)
-SELECT verdict, contador + (verdict = 'rotated')::int, rol,
-       (SELECT pg_notify('revocacion', usuario_id::text) FROM ended)
-  FROM held
 """
 
 END = """
@@ -216,31 +149,6 @@ async def insert(
         renewed=renewed,
         seconds=seconds,
         renewable=renewable,
-        verified_only=verified_only,
-        **structs.asdict(origin),
-    )
-
-
-async def rotate(
-    db: Runner,
-    usuario_id: int,
-    id: int,
-    counter: int,
-    origin: Origin,
-    *,
-    grace: int,
-    idle: int,
-    verified_only: bool,
-) -> Rotation | None:
-    """Takes the refresh token number `counter`; None when its session is over. `grace` and `idle` are in seconds."""
-    return await db.one(
-        Rotation.of,
-        ROTATE,
-        usuario_id=usuario_id,
-        id=id,
-        counter=counter,
-        grace=grace,
-        idle=idle,
         verified_only=verified_only,
         **structs.asdict(origin),
     )

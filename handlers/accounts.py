@@ -1,0 +1,146 @@
+"""The commands `create-admin` and `revoke`: accounts, for whoever runs the service."""
+
+import argparse
+import asyncio
+import getpass
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from core import start
+from core.origin import NOBODY, Origin
+from core.problems import Problem
+from core.services import Services
+from core.validation import body_decoder
+from handlers.fields import normal
+from handlers.passwords import check_password
+from handlers.users import NewUser
+from sql import sesiones, usuarios
+from sql.usuarios import Credenciales
+
+Work = Callable[[Services, argparse.Namespace, Credenciales | None, Origin], Awaitable[str]]
+
+ASKED = ("correo", "nombre", "apellido", "telefono")
+EXIT_CODES = """
+exit codes:
+    0  done
+    1  failed, and nothing was changed: standard error says why
+    2  wrong usage, or something is missing and there is no terminal to ask at
+  130  interrupted, and nothing was changed
+"""
+
+_decode = body_decoder(NewUser)
+
+
+class CommandError(Exception):
+    """What keeps the command from its work; it ends with `code`."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
+    """Declare the options of `command`, create-admin or revoke."""
+    parser.epilog = EXIT_CODES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("username", metavar="USERNAME")
+    if command == "revoke":
+        parser.description = "End every session of a user, at once and in every process."
+        return
+    parser.description = (
+        "Make an admin: a new user, or one that is there already. What is missing is asked for at the terminal; the "
+        "password is read without echo or, when standard input is no terminal, from its first line."
+    )
+    for name in ASKED:
+        parser.add_argument(f"--{name}", metavar=name.upper())
+
+
+def run(command: str, arguments: argparse.Namespace) -> int:
+    """Do what `arguments` say; returns the exit code. Raises StartError."""
+    work = _create_admin if command == "create-admin" else _revoke
+    try:
+        print(asyncio.run(_with_services(work, command, arguments)))
+    except CommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.code
+    except Problem as problem:
+        for wrong in problem.errores or [{"campo": "error", "mensaje": problem.detail}]:
+            print(f"{wrong['campo']}: {wrong['mensaje']}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, EOFError):
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+async def _with_services(work: Work, command: str, arguments: argparse.Namespace) -> str:
+    origin = Origin(NOBODY, "", f"app.py {command}, uid {os.getuid()}", "")
+    async with start.services(os.environ) as services:
+        user = await usuarios.credentials(services.db, normal(arguments.username))
+        return await work(services, arguments, user, origin)
+
+
+async def _create_admin(
+    services: Services, arguments: argparse.Namespace, user: Credenciales | None, origin: Origin
+) -> str:
+    if user is None:
+        return await _insert_admin(services, arguments, origin)
+    if user.rol == "admin":
+        return f"{arguments.username} is an admin already: nothing was changed"
+    await usuarios.update(services.db, user.id, {"rol": "admin"}, origin, accion="admin_nombrado")
+    return f"{arguments.username} was there already, and is an admin now; the password is the one they had"
+
+
+async def _insert_admin(services: Services, arguments: argparse.Namespace, origin: Origin) -> str:
+    fields = {"username": arguments.username}
+    for name in ASKED:
+        fields[name] = getattr(arguments, name) or _ask(name)
+    new: NewUser = _decode(msgspec.json.encode(fields | {"password": _ask_password()}))
+    check_password(services.settings, new.password, new.username, new.correo)
+    columns = {name: normal(str(getattr(new, name))) for name in ("username", *ASKED)}
+    columns["password"] = await services.passwords.hash(new.password)
+    await usuarios.insert(
+        services.db, origin, first_admin=False, rol="admin", estado=True, direccion=None, **columns
+    )
+    return f"{new.username} is an admin now"
+
+
+async def _revoke(
+    services: Services, arguments: argparse.Namespace, user: Credenciales | None, origin: Origin
+) -> str:
+    if user is None:
+        raise CommandError(f"there is no user {arguments.username}")
+    ended = await sesiones.end(services.db, user.id, origin)
+    return f"sessions of {arguments.username} that were ended: {ended}"
+
+
+def _ask(name: str) -> str:
+    if not sys.stdin.isatty():
+        raise CommandError(f"there is no terminal to ask at: give --{name}", code=2)
+    with _interruptible():
+        return input(f"{name}: ")
+
+
+def _ask_password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    with _interruptible():
+        password = getpass.getpass("password: ")
+        if getpass.getpass("once more: ") != password:
+            raise CommandError("the two passwords differ")
+    return password
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lets Ctrl-C end a question at once: asyncio would first wait for the answer."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
