@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Mount, Router
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core import start
@@ -16,6 +16,7 @@ from core.auth import BearerAuth
 from core.edge import Edge
 from core.endpoint import at
 from core.problems import NO_ROUTE, Problem
+from core.routing import Map
 from core.services import Services
 from core.sweeps import Sweep, sweeping
 from handlers import (
@@ -77,7 +78,7 @@ async def no_route(scope: Scope, receive: Receive, send: Send) -> None:
 
 def stack(services: Services) -> ASGIApp:
     """The middleware, outermost last."""
-    app: ASGIApp = Router(routes, default=no_route, redirect_slashes=False)
+    app: ASGIApp = Map(routes, default=no_route)
     app = BearerAuth(app, services.tokens, services.known, partial(sesiones.active, services.db))
     if origins := services.settings.cors_origins:
         app = CORSMiddleware(
