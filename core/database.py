@@ -14,12 +14,19 @@ from core.batching import Lane, alone, statement
 from core.database_errors import as_problems
 from core.database_pool import Connection, Connector, Pool
 from core.database_wire import Columns, Wire
+from core.naming import named
 from core.problems import DatabaseUnavailable
 
 T = TypeVar("T")
 READ = re.compile(r"(\s|--.*\n)*SELECT\b")
 MOST_ROWS, MOST_PAGES = 128, 8  # askers per batch
 LANES = 3
+KEPT_PLANS = {  # one made while the tables are small must suit them when they are large
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 SILENCE_SECONDS = 17  # more than statement_timeout: what the server does not end itself
 
 
@@ -131,7 +138,7 @@ class Database(Executor):
 
     async def _wire(self) -> Wire:
         connection = await self._connector.open(
-            plan_cache_mode="force_generic_plan",
+            **KEPT_PLANS,
             statement_timeout=f"{self._timeout}s",
             lock_timeout=f"{self._timeout / 3}s",  # leaves time to repeat the batch without who holds it up
         )
@@ -172,7 +179,7 @@ async def _execute(
 ) -> tuple[list[Columns], int]:
     try:
         async with asyncio.timeout(SILENCE_SECONDS):
-            cursor = await connection.execute(sql, parameters, binary=True)
+            cursor = await connection.execute(named(sql), parameters, binary=True)
     except TimeoutError:
         raise psycopg.errors.QueryCanceled("no answer, not even of a timeout") from None
     rows = await cursor.fetchall() if cursor.description else []

@@ -317,6 +317,16 @@ async def test_a_read_planned_for_an_older_schema_is_repeated(
     assert await db.gather(row, ask, id=1) == ("40",)
 
 
+async def test_it_uses_the_index_of_a_table_that_is_still_empty(database: str, rows: Rows) -> None:
+    scans = "SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = 'usuario'"
+    [(by_row, by_index)] = rows(scans)
+
+    async with open_database(database) as db:
+        assert await db.gather(row, USER, id=1) is None
+
+    await until(lambda: rows(scans) == [(by_row, by_index + 1)])
+
+
 async def test_those_who_wait_are_answered_before_it_closes(database: str, users: list[int]) -> None:
     async with open_database(database) as db:
         asker = asyncio.ensure_future(db.gather(row, USER, id=users[0]))
