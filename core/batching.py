@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from core.database_errors import problem_of
 from core.database_wire import Columns, Wire
+from core.naming import named
 from core.problems import BUSY, DB_SLOW, DatabaseUnavailable
 
 MOST_WAITING = 1024
@@ -53,7 +54,7 @@ class Statement:
 
     def __init__(self, sql: str) -> None:
         self.names: list[str] = []
-        self.sql = re.sub(r"%%|%\((\w+)\)s", self._placeholder, sql).encode()
+        self.sql = re.sub(r"%%|%\((\w+)\)s", self._placeholder, named(sql)).encode()
 
     def _placeholder(self, match: re.Match[str]) -> str:
         name = match[1]

@@ -9,6 +9,7 @@ from psycopg.generators import copy_from
 from psycopg.pq.abc import PGconn
 
 from core.database_errors import as_problems
+from core.naming import named
 from sql.listado import MATCHING, MATCHING_OF_USER, Filters
 from sql.renglones import Formato
 
@@ -20,27 +21,41 @@ SELECT set_config('statement_timeout', '0', true),
        set_config('DateStyle', 'ISO', true)
 """
 
-CSV = """
--- exportacion.csv: sales as CSV; uses venta_creacion_idx, or venta_usuario_id_creacion_idx for one user's
-COPY (
-SELECT id, usuario_id, venta, ventas_productos, (creacion AT TIME ZONE 'UTC') || 'Z' AS creacion{matching}
+AS_CSV = "SELECT id, usuario_id, venta, ventas_productos, (creacion AT TIME ZONE 'UTC') || 'Z' AS creacion"
+
+AS_NDJSON = """\
+SELECT format('{"id":%%s,"usuario_id":%%s,"venta":%%s,"ventas_productos":%%s,"creacion":"%%sZ"}',
+              id, usuario_id, venta, ventas_productos, creacion AT TIME ZONE 'UTC')"""
+
+OLDEST_FIRST = """
  ORDER BY venta.creacion, id
-) TO STDOUT (FORMAT csv, HEADER)
 """
 
-NDJSON = """
--- exportacion.ndjson: sales as NDJSON; uses venta_creacion_idx, or venta_usuario_id_creacion_idx for one user's
+CSV = f"""
+-- exportacion.csv: everyone's sales as CSV, oldest first; reads all that match; uses venta_creacion_idx
 COPY (
-SELECT format('{{"id":%%s,"usuario_id":%%s,"venta":%%s,"ventas_productos":%%s,"creacion":"%%sZ"}}',
-              id, usuario_id, venta, ventas_productos, creacion AT TIME ZONE 'UTC'){matching}
- ORDER BY creacion, id
-) TO STDOUT
+{AS_CSV}{MATCHING}{OLDEST_FIRST}) TO STDOUT (FORMAT csv, HEADER)
 """
 
-STATEMENTS: dict[Formato, tuple[str, str]] = {
-    "csv": (CSV.format(matching=MATCHING), CSV.format(matching=MATCHING_OF_USER)),
-    "ndjson": (NDJSON.format(matching=MATCHING), NDJSON.format(matching=MATCHING_OF_USER)),
-}
+CSV_OF_USER = f"""
+-- exportacion.csv_of_user: one user's sales as CSV, oldest first; uses venta_usuario_id_creacion_idx
+COPY (
+{AS_CSV}{MATCHING_OF_USER}{OLDEST_FIRST}) TO STDOUT (FORMAT csv, HEADER)
+"""
+
+NDJSON = f"""
+-- exportacion.ndjson: everyone's sales as NDJSON, oldest first; reads all that match; uses venta_creacion_idx
+COPY (
+{AS_NDJSON}{MATCHING}{OLDEST_FIRST}) TO STDOUT
+"""
+
+NDJSON_OF_USER = f"""
+-- exportacion.ndjson_of_user: one user's sales as NDJSON, oldest first; uses venta_usuario_id_creacion_idx
+COPY (
+{AS_NDJSON}{MATCHING_OF_USER}{OLDEST_FIRST}) TO STDOUT
+"""
+
+STATEMENTS: dict[Formato, tuple[str, str]] = {"csv": (CSV, CSV_OF_USER), "ndjson": (NDJSON, NDJSON_OF_USER)}
 
 
 async def export(
@@ -53,8 +68,8 @@ async def export(
     sql = everyone if filters.usuario_id is None else of_user
     with as_problems():
         async with connection.transaction(), connection.cursor() as cursor:
-            await cursor.execute(SETTINGS, prepare=False)
-            async with cursor.copy(sql, filters.parameters()):
+            await cursor.execute(named(SETTINGS), prepare=False)
+            async with cursor.copy(named(sql), filters.parameters()):
                 more = True
                 while more:
                     block = bytearray()

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 
 from core.database_errors import as_problems
 from core.lines import SLICE, LineTooLong, slices
+from core.naming import named
 from sql.renglones import MAX_ERRORS, Formato, LineError, Ndjson, Renglones
 from sql.renglones_csv import Csv
 
@@ -22,7 +23,8 @@ SELECT set_config('statement_timeout', '0', true),
 """
 
 CREATE = """
--- importacion.create: where the rows wait until all are known to be good; the end of the transaction drops it
+-- importacion.create: where the rows wait until all are known to be good, at most to the end of the transaction;
+-- uses no index
 CREATE TEMPORARY TABLE importacion (
     linea            bigint NOT NULL,
     usuario_id       bigint NOT NULL,
@@ -33,14 +35,14 @@ CREATE TEMPORARY TABLE importacion (
 """
 
 COPY = """
--- importacion.copy: rows that the API has read and checked one by one
+-- importacion.copy: rows that the API has read and checked one by one; uses no index
 COPY importacion (linea, usuario_id, venta, ventas_productos, creacion)
 FROM STDIN (FORMAT csv, NULL 'null')
 """
 
 REFUSED = """
 -- importacion.refused: rows whose owner does not exist, or whose time is not of the years 1 to 9999 in UTC;
--- uses usuario_pkey
+-- reads the whole table; uses usuario_pkey
 SELECT i.linea, u.id IS NULL
   FROM importacion AS i
   LEFT JOIN usuario AS u ON u.id = i.usuario_id
@@ -52,7 +54,7 @@ SELECT i.linea, u.id IS NULL
 """
 
 INSERT = """
--- importacion.insert: the staged rows become sales, with ids that rise with their lines
+-- importacion.insert: the staged rows become sales, with ids that rise with their lines; reads the whole table
 INSERT INTO venta (usuario_id, venta, ventas_productos, creacion)
 SELECT usuario_id, venta, ventas_productos, coalesce(creacion, now())
   FROM importacion
@@ -91,16 +93,16 @@ async def load(
     been read. Raises InvalidFile, DatabaseUnavailable, and what `chunks` raises."""
     renglones = READERS[formato](default_owner, may_write_others=may_write_others)
     with as_problems():
-        await connection.execute(SETTINGS, prepare=False)
-        await connection.execute(CREATE, prepare=False)
-        async with connection.cursor() as cursor, cursor.copy(COPY) as copy:
+        await connection.execute(named(SETTINGS), prepare=False)
+        await connection.execute(named(CREATE), prepare=False)
+        async with connection.cursor() as cursor, cursor.copy(named(COPY)) as copy:
             async for rows in _rows(renglones, chunks):
                 await copy.write(rows)
                 if progress:
                     progress(renglones.filas)
         await _check(connection, renglones)
         if not simulate:
-            await connection.execute(INSERT, prepare=False)
+            await connection.execute(named(INSERT), prepare=False)
     return Loaded(renglones.filas)
 
 
@@ -119,7 +121,7 @@ async def _rows(renglones: Renglones, chunks: AsyncIterator[bytes]) -> AsyncIter
 
 async def _check(connection: AsyncConnection[Any], renglones: Renglones) -> None:
     """Raises InvalidFile when a row is bad by itself or in view of the others."""
-    cursor = await connection.execute(REFUSED, {"limit": MAX_ERRORS}, prepare=False)
+    cursor = await connection.execute(named(REFUSED), {"limit": MAX_ERRORS}, prepare=False)
     async for linea, unknown in cursor:
         if unknown:
             renglones.refuse(linea, "no existe el usuario con ese id", "usuario_id")
