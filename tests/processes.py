@@ -1,0 +1,56 @@
+"""Servers as processes of their own, which may be killed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conftest import SETTINGS
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+class ServerProcess:
+    """`python app.py` on a free port; `url` once it listens."""
+
+    def __init__(self, **settings: str) -> None:
+        environ = {"PATH": os.defpath, "HOME": os.environ.get("HOME", "/"), "PORT": "0"} | SETTINGS | settings
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=CHECKOUT, env=environ, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout
+        words = self.process.stdout.readline().split()
+        assert words[:2] == ["Listening", "on"], words
+        self.url = words[2]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self) -> None:
+        """At once, with no chance to clean up: kill -9."""
+        self.process.kill()
+        self._forget()
+
+    def stop(self) -> int:
+        """As an operator does; returns the exit code."""
+        self.process.terminate()
+        return self._forget()
+
+    def _forget(self) -> int:
+        code = self.process.wait(30)
+        assert self.process.stdout
+        self.process.stdout.close()
+        return code
+
+
+@contextmanager
+def server_process(**settings: str) -> Iterator[ServerProcess]:
+    server = ServerProcess(**settings)
+    try:
+        yield server
+    finally:
+        if server.process.returncode is None:
+            server.stop()
