@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import UNSET, Meta, UnsetType, structs
 
 from core.auth import forbidden
-from core.conditional import etag, moved_on, unchanged, wanted_versions
+from core.conditional import moved_on, tagged, wanted_versions
 from core.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.problems import (
     FORBIDDEN,
@@ -110,7 +110,7 @@ async def create(request: Request, new: NewUser) -> Created:
     return Created("Usuario creado correctamente", id)
 
 
-@endpoint(admin=True)
+@endpoint(admin=True, slow=True)
 async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
     """List users, by rising id."""
     after = read_cursor(request, "usuarios", query.despues, int) or 0
@@ -133,7 +133,7 @@ async def show(request: Request, id: int) -> Reply[Publico]:
     found = await usuarios.by_id(request.db, id)
     if found is None:
         raise Problem(NO_USER, f"No existe el usuario con el id {shown_id(request)}")
-    return _tagged(request, found.version, found.usuario)
+    return tagged(request, found.version, found.usuario)
 
 
 @endpoint(problems=[NO_USER], etag=True)
@@ -142,7 +142,7 @@ async def show_me(request: Request) -> Reply[Perfil]:
     found = await usuarios.profile(request.db, request.caller.id)
     if found is None:
         raise Problem(NO_USER, f"No existe el usuario con el id {request.caller.id}")
-    return _tagged(request, found.version, found.usuario)
+    return tagged(request, found.version, found.usuario)
 
 
 @endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED])
@@ -266,12 +266,6 @@ def _check(change: Change, missing: str) -> None:
         raise Problem(NO_USER, missing)
     if not change.changed:
         raise moved_on()
-
-
-def _tagged(request: Request, version: int, body: Publico) -> Reply[Any]:
-    if unchanged(request.scope, version):
-        return Reply(None, [etag(version)], status=304)
-    return Reply(body, [etag(version)])
 
 
 def _columns(sent: NewUser | UserChanges) -> dict[str, Any]:
