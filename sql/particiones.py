@@ -23,12 +23,12 @@ ALTER TABLE auditoria ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end
 """
 
 
-def make_months(url: str, *, say: Callable[[str], None] = print) -> None:
-    """Makes the partitions of this month and the next MONTHS_AHEAD, those that are missing.
+def make_months(url: str, *, say: Callable[[str], None] = print, ahead: int = MONTHS_AHEAD) -> None:
+    """Makes the partitions of this month and of those `ahead` that are missing.
 
     A month that has records in auditoria_resto already keeps them there. Raises MigrationError."""
     with plain_errors(), connect(url) as connection:
-        for first, end in _months(datetime.now(UTC).date()):
+        for first, end in _months(datetime.now(UTC).date(), ahead + 1):
             name = f"auditoria_{first:%Y_%m}"
             if not table_exists(connection, name):
                 _make(connection, name, first, end, say)
@@ -49,10 +49,10 @@ def _make(
         say(f"{name}: left for the next time, {error.diag.message_primary}")
 
 
-def _months(today: date) -> Iterator[tuple[date, date]]:
+def _months(today: date, count: int) -> Iterator[tuple[date, date]]:
     """The first days of this month and the next, of the next and the one after it, and so on."""
     first = today.replace(day=1)
-    for _ in range(MONTHS_AHEAD + 1):
+    for _ in range(count):
         end = date(first.year + first.month // 12, first.month % 12 + 1, 1)
         yield first, end
         first = end

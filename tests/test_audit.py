@@ -1,0 +1,291 @@
+"""The audit: what is recorded, what is not, and who may read it."""
+
+import json
+
+import httpx
+import psycopg
+import pytest
+from conftest import PASSWORD, log_in, new_user, problem
+from test_refresh import offline, renew
+
+from sql.particiones import make_months
+
+FIELDS = {
+    "id",
+    "creacion",
+    "usuario_id",
+    "accion",
+    "afectado_id",
+    "direccion",
+    "agente",
+    "peticion",
+    "antes",
+    "despues",
+}
+
+
+def records(ana: httpx.Client, **filters: object) -> list[dict]:
+    answer = ana.get("/auditoria", params=filters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def last(ana: httpx.Client, accion: str) -> dict:
+    return records(ana, accion=accion)[0]
+
+
+def test_a_record_says_who_did_what_to_whom_from_where(ana, beto):
+    headers = {"X-Request-ID": "mi-peticion", "User-Agent": "navegador/1.0"}
+    ana.patch(f"/user/{beto.id}", json={"nombre": "Alberto", "telefono": "123"}, headers=headers)
+
+    record = last(ana, "usuario_actualizado")
+
+    assert record.keys() == FIELDS
+    assert (record["usuario_id"], record["afectado_id"]) == (ana.id, beto.id)
+    assert (record["direccion"], record["agente"]) == ("127.0.0.1", "navegador/1.0")
+    assert record["peticion"] == "mi-peticion"
+    assert record["antes"] == {"nombre": "Beto", "telefono": "2604538424"}
+    assert record["despues"] == {"nombre": "Alberto", "telefono": "123"}
+
+
+def test_only_what_changed_is_recorded(ana, beto):
+    beto.patch("/user/me", json={"nombre": "Beto", "direccion": "San Martín 1"})
+
+    record = last(ana, "usuario_actualizado")
+
+    assert (record["antes"], record["despues"]) == ({"direccion": None}, {"direccion": "San Martín 1"})
+
+
+def test_a_change_of_nothing_is_recorded_as_such(ana, beto):
+    beto.patch("/user/me", json={})
+    record = last(ana, "usuario_actualizado")
+    assert (record["antes"], record["despues"]) == (None, {})
+
+
+def test_who_registers_is_recorded(ana, beto):
+    record = last(ana, "usuario_creado")
+    assert (record["usuario_id"], record["afectado_id"]) == (None, beto.id)
+    assert record["despues"] == {
+        "username": "beto",
+        "nombre": "Beto",
+        "apellido": "Paz",
+        "direccion": None,
+        "telefono": "2604538424",
+        "correo": "beto@example.com",
+        "estado": False,
+        "rol": "usuario",
+    }
+
+
+def test_who_is_deleted_is_recorded(ana, beto):
+    ana.delete(f"/user/{beto.id}")
+
+    record = last(ana, "usuario_eliminado")
+    assert (record["usuario_id"], record["afectado_id"]) == (ana.id, beto.id)
+    assert record["antes"] == {"username": "beto", "correo": "beto@example.com", "rol": "usuario"}
+
+
+def test_a_refused_change_leaves_no_record_of_a_change(ana, beto):
+    problem(beto.patch("/user/me", json={"correo": "ana@example.com"}), 409, "usuario_repetido")
+    problem(ana.delete(f"/user/{beto.id}", headers={"If-Match": '"99"'}), 412, "version_distinta")
+
+    assert records(ana, accion="usuario_actualizado") == []
+    assert records(ana, accion="usuario_eliminado") == []
+
+
+def test_logins_are_recorded_and_failed_ones(ana, beto, api):
+    log_in(api, "beto")
+    for name in ("beto", "nadie"):
+        api.post("/login/", data={"username": name, "password": "equivocada"})
+
+    login = last(ana, "login")
+    unknown, known = records(ana, accion="login_fallido")
+    assert (login["usuario_id"], login["afectado_id"]) == (beto.id, beto.id)
+    assert login["despues"].keys() == {"sesion"}
+    assert (known["usuario_id"], known["afectado_id"]) == (None, beto.id)
+    assert (unknown["usuario_id"], unknown["afectado_id"]) == (None, None)
+
+
+def test_ended_sessions_are_recorded(ana, beto, api):
+    for _ in range(2):
+        log_in(api, "beto")
+    ids = [session["id"] for session in beto.get("/login/sesiones").json()]
+
+    beto.delete("/login/sesiones")
+
+    record = last(ana, "sesion_terminada")
+    assert (record["usuario_id"], record["afectado_id"]) == (beto.id, beto.id)
+    assert sorted(record["antes"]["sesiones"]) == sorted(ids)[1:]
+
+
+def test_who_logs_out_is_who_ended_the_session(ana, beto, api):
+    api.post("/login/revocar", data={"token": offline(api, "beto")["refresh_token"]})
+    assert last(ana, "sesion_terminada")["usuario_id"] == beto.id
+
+
+def test_a_replayed_refresh_token_is_recorded(ana, beto, api, rows):
+    tokens = offline(api, "beto")
+    renew(api, tokens["refresh_token"])
+    rows("UPDATE sesion SET uso = uso - interval '1 minute'")
+
+    renew(api, tokens["refresh_token"])
+
+    record = last(ana, "refresh_repetido")
+    assert (record["usuario_id"], record["afectado_id"]) == (None, beto.id)
+    assert record["antes"].keys() == {"sesion"}
+
+
+@pytest.mark.parametrize("body", [{"rol": "admin"}, {"estado": True, "rol": "usuario"}])
+def test_a_grab_for_rol_or_estado_is_recorded(ana, beto, body):
+    problem(beto.patch("/user/me", json=body), 403, "sin_permiso")
+
+    record = last(ana, "cambio_rechazado")
+    assert (record["usuario_id"], record["afectado_id"]) == (beto.id, beto.id)
+    assert record["despues"] == {"campos": sorted(body)}
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
+def test_a_grab_for_another_is_recorded(ana, beto, carla, method):
+    body = None if method == "DELETE" else new_user("carla")
+    problem(beto.request(method, f"/user/{carla.id}", json=body), 403, "sin_permiso")
+
+    record = last(ana, "cambio_rechazado")
+    assert (record["usuario_id"], record["afectado_id"]) == (beto.id, carla.id)
+
+
+def test_a_guess_at_the_current_password_is_recorded(ana, beto):
+    change = {"password": "otra clave larga", "password_actual": "adivinada"}
+    problem(beto.patch("/user/me", json=change), 403, "password_actual_incorrecto")
+
+    assert last(ana, "cambio_rechazado")["despues"] == {"campos": ["password_actual"]}
+
+
+def test_no_record_holds_a_secret(ana, beto, api, rows):
+    tokens = offline(api, "beto")
+    beto.patch("/user/me", json={"password": "otra clave larga", "password_actual": PASSWORD})
+    api.post("/login/", data={"username": "otra clave larga", "password": "equivocada"})
+    api.post("/login/revocar", data={"token": tokens["refresh_token"]})
+
+    text = json.dumps(records(ana), ensure_ascii=False)
+
+    assert last(ana, "usuario_actualizado")["despues"] == {"password": "***"}
+    hashes = [password for (password,) in rows("SELECT password FROM usuario")]
+    for secret in (PASSWORD, "otra clave larga", "equivocada", *map(str, tokens.values()), *hashes):
+        if len(secret) > 8 and secret != "offline_access":
+            assert secret not in text
+
+
+def test_it_is_an_admins_to_read(ana, beto, api):
+    problem(beto.get("/auditoria"), 403, "sin_permiso")
+    problem(api.get("/auditoria"), 401, "no_autenticado")
+    for method in ("POST", "PATCH", "DELETE"):
+        assert ana.request(method, "/auditoria").status_code == 405
+
+
+def test_it_is_filtered(ana, beto, carla, api):
+    ana.patch(f"/user/{beto.id}", json={"nombre": "A"})
+    beto.patch("/user/me", json={"nombre": "B"})
+    beto.patch("/user/me", json={"estado": True})
+    [record] = records(ana, afectado_id=carla.id, accion="login")
+
+    assert {r["usuario_id"] for r in records(ana, usuario_id=beto.id)} == {beto.id}
+    assert len(records(ana, usuario_id=beto.id, accion="usuario_actualizado")) == 1
+    assert len(records(ana, afectado_id=beto.id, accion="usuario_actualizado")) == 2
+    assert len(records(ana, usuario_id=ana.id, afectado_id=beto.id)) == 1
+    assert record["usuario_id"] == carla.id
+    assert records(ana, desde=record["creacion"])[-1]["id"] == record["id"]
+    assert record["id"] not in {r["id"] for r in records(ana, hasta=record["creacion"])}
+    assert records(ana, desde="2001-01-01", hasta="2001-12-31") == []
+
+
+def test_it_comes_in_pages_newest_first(ana, beto):
+    for name in "ABCDEFG":
+        beto.patch("/user/me", json={"nombre": name})
+    everything = records(ana)
+
+    paged, answer = [], ana.get("/auditoria", params={"limit": 3, "total": "exacto"})
+    assert answer.headers["x-total-count"] == str(len(everything))
+    assert int(ana.get("/auditoria", params={"total": "estimado"}).headers["x-total-count"]) >= 0
+    beto.patch("/user/me", json={"nombre": "de más"})
+    while True:
+        paged += answer.json()
+        if "next" not in answer.links:
+            break
+        answer = ana.get(answer.links["next"]["url"])
+
+    assert paged == everything
+    moments = [(record["creacion"], record["id"]) for record in paged]
+    assert moments == sorted(moments, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "campo"),
+    [
+        ("accion=Algo Raro", "accion"),
+        ("accion='%20OR%201=1", "accion"),
+        ("usuario_id=0", "usuario_id"),
+        ("afectado_id=abc", "afectado_id"),
+        ("desde=ayer", "desde"),
+        ("despues=xyz", "despues"),
+        ("limit=0", "limit"),
+        ("otro=1", "otro"),
+    ],
+)
+def test_bad_filters_are_422(ana, query, campo):
+    body = problem(ana.get(f"/auditoria?{query}"), 422, "datos_invalidos")
+    assert [error["campo"] for error in body["errores"]] == [campo]
+
+
+def test_the_longest_of_everything_fits(ana, connect):
+    api = connect(TRUSTED_PROXIES="1")
+    headers = {
+        "X-Forwarded-For": "fe80::ffff:ffff:ffff:ffff%" + "z" * 100,
+        "User-Agent": "x" * 5000,
+        "X-Request-ID": "y" * 128,
+    }
+    assert api.post("/user/", json=new_user("beto"), headers=headers).status_code == 201
+
+    record = last(ana, "usuario_creado")
+    assert record["direccion"] == "fe80::ffff:ffff:ffff:ffff"
+    assert (record["agente"], record["peticion"]) == ("x" * 200, "y" * 128)
+
+
+def test_a_months_records_have_a_table_of_their_own(database, rows):
+    make_months(database)
+    rows("INSERT INTO auditoria (usuario_id, accion, creacion) VALUES (1, 'login', '2001-01-01')")
+    rows("INSERT INTO auditoria (usuario_id, accion) VALUES (1, 'login')")
+
+    [(old,), (new,)] = rows("SELECT tableoid::regclass::text FROM auditoria ORDER BY creacion")
+    assert old == "auditoria_resto"
+    assert new.startswith("auditoria_2")
+
+
+def test_making_the_months_again_changes_nothing(database, rows):
+    said: list[str] = []
+    make_months(database)
+    make_months(database, say=said.append)
+
+    assert said == []
+    assert rows("SELECT count(*) FROM pg_inherits WHERE inhparent = 'auditoria'::regclass") == [(14,)]
+
+
+def test_a_month_that_has_begun_without_one_keeps_its_records(database, rows):
+    said: list[str] = []
+    rows("INSERT INTO auditoria (usuario_id, accion) VALUES (1, 'login')")
+
+    make_months(database, say=said.append)
+
+    [line] = said
+    assert line.endswith("not made, auditoria_resto has records of that month")
+    assert rows("SELECT tableoid::regclass::text FROM auditoria") == [("auditoria_resto",)]
+    assert rows("SELECT count(*) FROM pg_inherits WHERE inhparent = 'auditoria'::regclass") == [(13,)]
+
+
+def test_a_month_waits_for_nobody(database, rows):
+    said: list[str] = []
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE auditoria IN SHARE ROW EXCLUSIVE MODE")
+        make_months(database, say=said.append, ahead=0)
+
+    [line] = said
+    assert "left for the next time" in line
