@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from core.database_errors import as_problems
 from core.database_pool import Connection, Connector
+from core.naming import named
 
 PATIENCE_SECONDS = 3.0
 
@@ -34,7 +35,7 @@ class Listener:
         DatabaseUnavailable, DeafError, or TimeoutError."""
         with as_problems():
             async with asyncio.timeout(PATIENCE_SECONDS):
-                cursor = await self._connection.execute(PING)
+                cursor = await self._connection.execute(named(PING))
                 if (self._own,) not in await cursor.fetchall():
                     raise DeafError
 

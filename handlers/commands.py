@@ -4,17 +4,19 @@ import argparse
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 import uvicorn
+from msgspec import structs
 
 from core import migration_command, start
 from core.asgi import StartError
-from core.embedded import EmbeddedPostgresError
+from core.embedded import EmbeddedPostgresError, temporary_postgres
 from core.migrations import MigrationError
 from core.settings import Settings
-from handlers import accounts
+from handlers import accounts, queries
 from sql import particiones
 
 DESCRIPTION = "The API over PostgreSQL for users and their sales. Without a command it serves."
@@ -45,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=summary)
         accounts.add_arguments(command, name)
         command.set_defaults(run=partial(_account, name))
+    statements = commands.add_parser("queries", help="show every SQL statement, and its plan")
+    queries.add_arguments(statements)
+    statements.set_defaults(run=partial(_queries, commands.choices))
     chosen = parser.parse_args(arguments)
     try:
         code: int = chosen.run(start.load_settings(os.environ), chosen)
@@ -75,6 +80,19 @@ def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
 
 def _account(command: str, settings: Settings, chosen: argparse.Namespace) -> int:
     return accounts.run(command, chosen)
+
+
+def _queries(commands: Iterable[str], settings: Settings, chosen: argparse.Namespace) -> int:
+    database = temporary_postgres() if chosen.markdown else start.database_url(settings)
+    return queries.run(chosen, _migrated(settings, database), commands)
+
+
+@contextmanager
+def _migrated(settings: Settings, database: AbstractContextManager[str]) -> Iterator[str]:
+    """The database's URL, with every migration applied. Raises StartError."""
+    with database as url:
+        start.migrate_or_refuse(structs.replace(settings, database_url=url, database_direct_url=""))
+        yield url
 
 
 class _Announcing(uvicorn.Server):

@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from postbox import Postbox
 from psycopg import sql
 
 from app import application
@@ -69,7 +70,7 @@ def empty_database(postgres: str) -> Iterator[str]:
 def serve(database: str) -> Iterator[Callable[..., str]]:
     """A function that starts a server on the test's database, with more settings, and returns its URL."""
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(_server({"DATABASE_URL": database} | settings))
+        yield lambda **settings: stack.enter_context(running({"DATABASE_URL": database} | settings))
 
 
 @pytest.fixture
@@ -95,6 +96,13 @@ def rows(database: str) -> Iterator[Callable[..., list[tuple]]]:
             return cursor.fetchall() if cursor.description else []
 
         yield run
+
+
+@pytest.fixture
+def postbox() -> Iterator[Postbox]:
+    """A mail server that takes whatever comes."""
+    with Postbox().open() as server:
+        yield server
 
 
 @pytest.fixture
@@ -187,7 +195,7 @@ def _database(server: str, kind: str, template: str | None = None) -> Iterator[s
 
 
 @contextmanager
-def _server(settings: dict[str, str]) -> Iterator[str]:
+def running(settings: dict[str, str]) -> Iterator[str]:
     """uvicorn in a thread of this process, on a free port of the loopback."""
     app = application(SETTINGS | settings)
     config = uvicorn.Config(app, port=0, log_level="warning", server_header=False, proxy_headers=False)

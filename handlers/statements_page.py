@@ -1,0 +1,49 @@
+"""The page docs/statements.md: every statement, for whoever answers for the database."""
+
+from collections.abc import Callable
+from itertools import groupby
+
+from sql.catalogue import Statement
+
+INTRODUCTION = """\
+# Statements
+
+Everything that the application asks of its database. `python app.py queries --markdown` writes this page; tests hold
+that it is current, that no other statement runs, and that on 100,000 users and 2,000,000 sales each plan uses the
+indexes named here, reads no large table from end to end and sorts no large set, unless it says so here.
+
+- A statement's name opens its text, which shows it in `pg_stat_activity`, and ends it, for `pg_stat_statements`.
+- `python app.py queries --plan NAME` prints its generic plan on the database of `DATABASE_URL`.
+- A parameter is written `%(name)s`, and sent apart from the text, or with COPY, which takes none, as a quoted literal.
+- In *run by*, a call of the API runs a statement in some of its cases, not in all.
+
+Beside these there are `BEGIN`, `COMMIT` and `ROLLBACK`; `SAVEPOINT`, `RELEASE` and `ROLLBACK TO` around an export;
+`LISTEN`; `SET timezone`, through a pooler; and `SELECT 1`, once, when a process connects. `python app.py migrate` runs
+[migrations/](migrations.md) and keeps its records of them; `queries --plan` runs `PREPARE` and `EXPLAIN`.
+"""
+
+
+def statements_page(
+    statements: list[Statement], callers: dict[str, list[str]], types: Callable[[Statement], dict[str, str]]
+) -> str:
+    """The whole page, as Markdown."""
+    sections = [INTRODUCTION]
+    for module, group in groupby(statements, key=lambda statement: statement.name.partition(".")[0]):
+        sections.append(f"## {module}\n")
+        sections += [_section(statement, callers[statement.place], types(statement)) for statement in group]
+    return "\n".join(sections)
+
+
+def _section(statement: Statement, entries: list[str], types: dict[str, str]) -> str:
+    parameters = [f"`{name}` {types.get(name, '')}".strip() for name in statement.parameters]
+    facts = {
+        "cost": statement.cost,
+        "parameters": ", ".join(parameters) or "none",
+        "run by": ", ".join(f"`{entry}`" if entry[0].isupper() else entry for entry in entries),
+    }
+    lines = "\n".join(f"- {fact}: {value}" for fact, value in facts.items())
+    return f"### {statement.name}\n\n{_sentence(statement.purpose)}\n\n{lines}\n\n```sql\n{statement.body}\n```\n"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
