@@ -1,15 +1,38 @@
 """A server that is killed at random moments loses no acknowledged sale and makes none twice."""
 
+import os
 import random
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import httpx
-from conftest import NO_TLS
-from processes import ServerProcess
+from conftest import NO_TLS, SETTINGS
 
 CLIENTS = 16
 SALES_EACH = 125
 KILLS = 6
+
+
+class ServerProcess:
+    """`python app.py` on a free port; `url` once it listens."""
+
+    def __init__(self, **settings: str) -> None:
+        environ = {"PATH": os.defpath, "PORT": "0"} | SETTINGS | settings
+        folder = Path(__file__).parent.parent
+        self._process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=folder, env=environ, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout
+        words = self._process.stdout.readline().split()
+        assert words[:2] == ["Listening", "on"], words
+        self.url = words[2]
+
+    def kill(self) -> None:
+        """kill -9: no chance to clean up."""
+        self._process.kill()
+        self._process.communicate()
 
 
 class Crowd:

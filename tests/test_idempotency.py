@@ -11,9 +11,9 @@ from conftest import problem
 from test_import import until
 
 from app import routes
-from core.database import open_database
+from core import start
 from core.endpoint import Methods
-from sql import idempotencia
+from handlers import once
 
 SALE = {"venta": 100, "ventas_productos": 1}
 CSV = {"Content-Type": "text/csv"}
@@ -226,10 +226,10 @@ def test_the_sweep_forgets_what_expired_and_nothing_else(database, beto, rows):
         )
 
     async def sweep():
-        async with open_database(database) as db:
-            return [await idempotencia.sweep(db) for _ in range(4)]
+        async with start.services({"DATABASE_URL": database}) as services:
+            await once.sweep(services)
 
-    assert asyncio.run(sweep()) == [1, 1, 1, 0]
+    asyncio.run(sweep())
     assert rows("SELECT clave FROM idempotencia") == [("new",)]
 
 

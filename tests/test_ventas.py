@@ -147,6 +147,14 @@ def test_a_sale_is_of_its_users_life(ana, beto, rows):
     assert rows("SELECT count(*) FROM venta") == [(0,)]
 
 
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k-1"}])
+def test_a_user_deleted_a_moment_ago_records_nothing(beto, rows, headers):
+    rows("DELETE FROM usuario WHERE id = %s", beto.id)
+
+    problem(beto.post("/venta/", json=SALE, headers=headers), 401, "token_invalido")
+    assert rows("SELECT count(*) FROM venta") == [(0,)]
+
+
 def test_a_plain_sql_insert_works_and_a_bad_one_does_not(beto, rows):
     rows("INSERT INTO venta (usuario_id, venta, ventas_productos) VALUES (%s, 5, 1)", beto.id)
     assert beto.get("/venta/").json()[0]["venta"] == 5
