@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -10,7 +11,10 @@ import msgspec
 from dotenv import dotenv_values
 from msgspec import Meta, Struct
 
+from core.mail import Server
+
 DOTENV = Path(__file__).parent.parent / ".env"
+LOCAL_SENDER = "ventas@localhost"
 
 
 class SettingsError(Exception):
@@ -66,9 +70,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     require_verified: Annotated[
         Literal["true", "false"], Meta(description="login only with a verified correo: true or false")
     ] = "false"
-    mail_url: Annotated[str, Meta(description="smtp://user:password@host:587")] = ""
-    mail_from: Annotated[str, Meta(description="sender of the mails")] = "ventas@localhost"
-    public_url: Annotated[str, Meta(description="where clients reach the API, for links in mails")] = ""
+    throttle: Annotated[
+        Switch, Meta(description="limits on attempts: on, or off for load tests outside production")
+    ] = "on"
+    mail_url: Annotated[
+        str, Meta(description="smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465")
+    ] = ""
+    mail_from: Annotated[str, Meta(description="sender of the mails, e.g. Ventas <ventas@example.com>")] = (
+        LOCAL_SENDER
+    )
+    public_url: Annotated[
+        str, Meta(description="where clients reach the API, for links in mails, e.g. https://api.example.com")
+    ] = ""
     cors_origins: Annotated[
         str, Meta(description="origins that browsers may call from, separated by commas")
     ] = ""
@@ -80,9 +93,30 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, _whole(0, 65535, "port to listen on")] = 8000
     web_concurrency: Annotated[int, _whole(1, 64, "processes")] = 1
+    instances: Annotated[
+        int, _whole(1, 1000, "dynos or machines that share the database, for the warning about connections")
+    ] = 1
+    https_only: Annotated[
+        Switch, Meta(description="plain HTTP, as the trusted proxy tells it, is sent to HTTPS: on or off")
+    ] = "off"
+    drain_seconds: Annotated[
+        float,
+        Meta(ge=0, le=60, description="how long /readyz says 503 before a stop; a number from 0 to 60"),
+    ] = 1.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error")
     ] = "info"
+    log_format: Annotated[Literal["logfmt", "json"], Meta(description="logfmt or json")] = "logfmt"
+    log_requests: Annotated[
+        Literal["all", "errors", "off"],
+        Meta(description="requests that get a line: all, errors (5xx and slow ones) or off"),
+    ] = "errors"
+    log_slow_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="a request that takes longer is slow; a number from 0 to 3600")
+    ] = 1.0
+    server_timing: Annotated[
+        Switch, Meta(description="answers say how long they took (Server-Timing): on or off")
+    ] = "off"
 
     @property
     def production(self) -> bool:
@@ -110,6 +144,9 @@ def load(environ: Mapping[str, str]) -> Settings:
     if "DYNO" in environ:
         values.setdefault("trusted_proxies", "1")
         values.setdefault("host", "0.0.0.0")  # noqa: S104 - Heroku's router reaches the dyno from outside
+        values.setdefault("db_pool_max", "8")  # two processes and their listeners fit the smallest plan's 20
+    if production and values.get("trusted_proxies", "0") != "0":
+        values.setdefault("https_only", "on")
     values["database_url"] = values.get("database_url") or _from_parts(values)
     for name in ("database_url", "read_database_url", "database_direct_url"):
         if values.get(name):
@@ -169,3 +206,21 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise SettingsError("PASSWORD_MIN_LENGTH", "set it to 8 or more in production")
     if settings.production and settings.bcrypt_rounds < 10:
         raise SettingsError("BCRYPT_ROUNDS", "set it to 10 or more in production")
+    if settings.production and settings.throttle == "off":
+        raise SettingsError("THROTTLE", "leave it on in production")
+    _refuse_unusable_mail(settings)
+
+
+def _refuse_unusable_mail(settings: Settings) -> None:
+    if settings.mail_url:
+        try:
+            Server.of(settings.mail_url)
+        except ValueError:
+            raise SettingsError("MAIL_URL", "set it to smtp://user:password@host:587") from None
+    sender = parseaddr(settings.mail_from)[1]
+    if not re.fullmatch(r"[^\s@]+@[^\s@]+", sender) or not settings.mail_from.isprintable():
+        raise SettingsError("MAIL_FROM", "set it to an address, e.g. Ventas <ventas@example.com>")
+    if settings.production and settings.mail_url and settings.mail_from == LOCAL_SENDER:
+        raise SettingsError("MAIL_FROM", "set it to the address that the mails come from")
+    if settings.public_url and not re.fullmatch(r"https?://[^\s?#]+", settings.public_url):
+        raise SettingsError("PUBLIC_URL", "set it to an address such as https://api.example.com")

@@ -8,6 +8,7 @@ import pytest
 from answers import operations
 from conftest import SETTINGS, problem
 
+MAILED = {"/user/verificar", "/login/restablecer"}
 BODIES = {key: operation for key, operation in operations().items() if "requestBody" in operation}
 
 
@@ -92,12 +93,18 @@ def test_what_only_an_admin_may_do_is_refused_to_others(beto):
 
 def test_without_a_database_everything_says_so_at_once(connect):
     api = connect(
-        DATABASE_URL="postgresql://nadie@127.0.0.1:1/nada", APP_ENV="production", BCRYPT_ROUNDS="10"
+        DATABASE_URL="postgresql://nadie@127.0.0.1:1/nada",
+        APP_ENV="production",
+        BCRYPT_ROUNDS="10",
+        MAIL_URL="smtp://127.0.0.1:1",
+        MAIL_FROM="ventas@example.com",
     )
     now = int(time.time())
     claims = {"sub": "1", "sid": 1, "rol": "admin", "iat": now, "exp": now + 600}
     api.headers["authorization"] = f"Bearer {jwt.encode(claims, SETTINGS['JWT_SECRET'], 'HS256')}"
     for (method, path), operation in operations().items():
+        if path in MAILED:  # the example's token is nobody's, and no query is made for such
+            continue
         answer = _ask(api, method, path, **_valid(method, path))
         if "503" in operation["responses"]:
             problem(answer, 503, "bd_no_disponible")

@@ -1,0 +1,74 @@
+"""Recovery: who cannot log in has a link mailed that sets a new password."""
+
+import asyncio
+from typing import ClassVar
+
+from starlette.responses import Response
+
+from core.endpoint import Answered, Request, endpoint
+from core.problems import BAD_LINK, NO_MAIL, THROTTLED
+from core.validation import Body
+from handlers import throttle
+from handlers.fields import Correo, Password, normal
+from handlers.links import SAMPLE, LinkToken, bad_link, need_mail, page, read_token
+from handlers.passwords import check_password
+from sql import enlaces, usuarios
+
+ANSWER_SECONDS = 0.5
+RECOVERING = Answered("Si hay una cuenta con ese correo, recibirá un enlace que vence en 1 hora")
+RESET = Answered("Contraseña cambiada correctamente; inicie sesión con ella")
+FIELD = """\
+<p><label>Contraseña nueva <input name="password" type="password" autocomplete="new-password" required></label></p>"""
+
+
+class Recovery(Body, frozen=True):
+    EXAMPLE: ClassVar = {"correo": "ana@example.com"}
+
+    correo: Correo
+
+
+class NewPassword(Body, frozen=True):
+    EXAMPLE: ClassVar = {"token": SAMPLE, "password": "una frase larga"}
+
+    token: LinkToken
+    password: Password
+
+
+@endpoint(status=202, public=True, problems=[NO_MAIL, THROTTLED])
+async def recover(request: Request, asked: Recovery) -> Answered:
+    """Have a link mailed that sets a new password. Whether there is such an account, nobody learns here."""
+    mail = need_mail(request.services)
+    # A known correo costs the time of a written row: both are answered when either would be done.
+    loop = asyncio.get_running_loop()
+    answer_at = loop.time() + ANSWER_SECONDS
+    correo = normal(asked.correo)
+    await throttle.recovery(request, correo)
+    if await enlaces.recover(request.db, correo):
+        mail.waiting.set()
+    await asyncio.sleep(answer_at - loop.time())
+    return RECOVERING
+
+
+@endpoint(public=True, problems=[BAD_LINK])
+async def reset(request: Request, sent: NewPassword) -> Answered:
+    """Set a new password with the token that was mailed: ends every session, and verifies the correo."""
+    services = request.services
+    link = read_token(services.keys, "recuperacion", sent.token)
+    owner = await enlaces.owner(services.db, link.usuario_id, "recuperacion", link.id)
+    if owner is None:
+        raise bad_link()
+    check_password(services.settings, sent.password, owner.username, owner.correo)
+    hashed = await services.passwords.hash(sent.password)
+    async with services.db.transaction() as tx:
+        if not await enlaces.use(tx, link.usuario_id, "recuperacion", link.id):
+            raise bad_link()
+        changes = {"password": hashed, "estado": True}
+        await usuarios.update(tx, link.usuario_id, changes, request.origin)
+    services.known.forget(link.usuario_id)
+    return RESET
+
+
+@endpoint(public=True, database=False, produces=["text/html"])
+async def show(request: Request) -> Response:
+    """Show the page that a recovery mail links to."""
+    return page("Elegir otra contraseña", "Cambiar", FIELD)

@@ -1,0 +1,60 @@
+"""Verification: a mail proves that a user's correo is theirs, which turns `estado` true."""
+
+from typing import ClassVar
+
+from starlette.responses import Response
+
+from core.database import Database, Transaction
+from core.endpoint import Answered, Reply, Request, endpoint
+from core.problems import BAD_LINK, NO_MAIL, THROTTLED
+from core.services import Services
+from core.validation import Body
+from handlers import throttle
+from handlers.links import SAMPLE, LinkToken, bad_link, need_mail, page, read_token
+from handlers.once import once
+from sql import enlaces, usuarios
+
+SENT = Answered("Le enviamos un correo con un enlace que vence en 24 horas")
+ALREADY = Answered("El correo ya está verificado")
+VERIFIED = Answered("Correo verificado correctamente")
+
+
+class Verification(Body, frozen=True):
+    EXAMPLE: ClassVar = {"token": SAMPLE}
+
+    token: LinkToken
+
+
+@endpoint(status=202, problems=[NO_MAIL, THROTTLED])
+@once
+async def send(request: Request) -> Reply[Answered]:
+    """Have the mail sent that verifies one's correo; earlier ones stop working."""
+    outgoing = need_mail(request.services)
+    await throttle.verification(request, request.caller.id)
+    if not await enlaces.verify(request.db, request.caller.id, again=True):
+        return Reply(ALREADY, status=200)
+    outgoing.waiting.set()
+    return Reply(SENT)
+
+
+async def mail(services: Services, db: Database | Transaction, usuario_id: int) -> None:
+    """Has the mail sent that verifies a new correo, where mail can be sent at all."""
+    if services.mail and await enlaces.verify(db, usuario_id, again=False):
+        services.mail.waiting.set()
+
+
+@endpoint(public=True, problems=[BAD_LINK])
+async def verify(request: Request, sent: Verification) -> Answered:
+    """Verify a correo with the token that was mailed to it."""
+    link = read_token(request.services.keys, "verificacion", sent.token)
+    async with request.services.db.transaction() as tx:
+        if not await enlaces.use(tx, link.usuario_id, "verificacion", link.id):
+            raise bad_link()
+        await usuarios.update(tx, link.usuario_id, {"estado": True}, request.origin)
+    return VERIFIED
+
+
+@endpoint(public=True, database=False, produces=["text/html"])
+async def show(request: Request) -> Response:
+    """Show the page that a verification mail links to."""
+    return page("Verificar el correo", "Verificar")

@@ -1,0 +1,202 @@
+"""Statements on enlace (migrations/0006_create_enlace.sql): the single-use links, and the mails that carry them."""
+
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from core.database import Database, Transaction
+
+Runner = Database | Transaction
+
+Tipo = Literal["verificacion", "recuperacion"]
+
+
+class Mailing(Struct, frozen=True):
+    """A link whose mail is to leave now, for `correo`."""
+
+    usuario_id: int
+    tipo: Tipo
+    id: UUID
+    correo: str
+
+
+class Owner(Struct, frozen=True):
+    """Whose account a link opens."""
+
+    username: str
+    correo: str
+
+
+class Outbox(Struct, frozen=True):
+    """How many mails wait to leave, and how long, in seconds, the first of them has."""
+
+    mails: int
+    age: float
+
+
+_REPLACE = """
+ON CONFLICT (usuario_id, tipo) DO UPDATE
+   SET id       = excluded.id,
+       correo   = excluded.correo,
+       clave    = excluded.clave,
+       creacion = excluded.creacion,
+       expira   = excluded.expira,
+       proximo  = excluded.proximo,
+       intentos = 0,
+       enviado  = NULL,
+       error    = NULL
+"""
+
+VERIFY = f"""
+-- enlaces.verify: a link, and its mail, that verifies a user's correo if it is not yet; ends an older one;
+-- uses usuario_pkey, enlace_pkey
+INSERT INTO enlace (usuario_id, tipo, correo, clave, expira)
+SELECT id, 'verificacion', correo, sha256(convert_to(password, 'UTF8')), now() + interval '24 hours'
+  FROM usuario
+ WHERE id = %(usuario_id)s
+   AND NOT estado
+   AND (%(again)s OR NOT EXISTS (SELECT FROM enlace AS e
+                                  WHERE e.usuario_id = usuario.id
+                                    AND e.tipo = 'verificacion'
+                                    AND e.correo = usuario.correo
+                                    AND e.expira > now())){_REPLACE}"""
+
+RECOVER = f"""
+-- enlaces.recover: a link, and its mail, that sets a new password, if the correo is anybody's; ends an older one;
+-- uses usuario_correo_key, enlace_pkey
+INSERT INTO enlace (usuario_id, tipo, correo, clave, expira)
+SELECT id, 'recuperacion', correo, sha256(convert_to(password, 'UTF8')), now() + interval '1 hour'
+  FROM usuario
+ WHERE lower(correo) = lower(%(correo)s){_REPLACE}"""
+
+OWNER = """
+-- enlaces.owner: whose account a link opens, while it does; uses enlace_pkey, usuario_pkey
+SELECT u.username, u.correo
+  FROM enlace AS e
+  JOIN usuario AS u ON u.id = e.usuario_id
+ WHERE e.usuario_id = %(usuario_id)s
+   AND e.tipo = %(tipo)s
+   AND e.id = %(id)s
+   AND e.expira > now()
+   AND e.correo = u.correo
+   AND e.clave = sha256(convert_to(u.password, 'UTF8'))
+"""
+
+USE = """
+-- enlaces.use: ends a link, if it has not ended yet; the user's row is locked first, so that a change of password or
+-- correo comes before or after it; uses usuario_pkey, enlace_pkey
+WITH owner AS (
+    SELECT id, correo, password
+      FROM usuario
+     WHERE id = %(usuario_id)s
+       FOR NO KEY UPDATE
+)
+DELETE FROM enlace AS e
+ USING owner
+ WHERE e.usuario_id = owner.id
+   AND e.tipo = %(tipo)s
+   AND e.id = %(id)s
+   AND e.expira > now()
+   AND e.correo = owner.correo
+   AND e.clave = sha256(convert_to(owner.password, 'UTF8'))
+"""
+
+CLAIM = """
+-- enlaces.claim: the mail that has waited longest; nobody else tries it for two minutes;
+-- uses enlace_proximo_idx, enlace_pkey
+WITH due AS (
+    SELECT usuario_id, tipo
+      FROM enlace
+     WHERE proximo <= now()
+       AND expira > now()
+     ORDER BY proximo
+     LIMIT 1
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE enlace AS e
+   SET proximo  = now() + interval '2 minutes',
+       intentos = e.intentos + 1
+  FROM due
+ WHERE e.usuario_id = due.usuario_id
+   AND e.tipo = due.tipo
+RETURNING e.usuario_id, e.tipo, e.id, e.correo
+"""
+
+SENT = """
+-- enlaces.sent: the mail left; uses enlace_pkey
+UPDATE enlace
+   SET enviado = now(),
+       proximo = NULL,
+       error   = NULL
+ WHERE usuario_id = %(usuario_id)s
+   AND tipo = %(tipo)s
+   AND id = %(id)s
+"""
+
+FAILED = """
+-- enlaces.failed: the mail did not leave; tries again after 5 s, 20 s, 80 s, 320 s and then every 15 minutes, or, after
+-- ten tries or an answer that no try can change, never; uses enlace_pkey
+UPDATE enlace
+   SET error   = %(error)s,
+       proximo = CASE WHEN %(again)s AND intentos < 10
+                      THEN now() + least(5 * 4 ^ (intentos - 1), 900) * interval '1 second' END
+ WHERE usuario_id = %(usuario_id)s
+   AND tipo = %(tipo)s
+   AND id = %(id)s
+"""
+
+OUTBOX = """
+-- enlaces.outbox: how many mails wait, and how long the first has; uses enlace_proximo_idx
+SELECT count(*), coalesce(extract(epoch FROM now() - min(creacion)), 0)::double precision
+  FROM enlace
+ WHERE proximo IS NOT NULL
+   AND expira > now()
+"""
+
+SWEEP = """
+-- enlaces.sweep: forgets links that ended a week ago; uses enlace_expira_idx
+DELETE FROM enlace
+ WHERE expira < now() - interval '7 days'
+"""
+
+
+async def verify(db: Runner, usuario_id: int, *, again: bool) -> bool:
+    """Whether a mail will go out: not to a correo that is verified nor, unless `again`, to one that has a link."""
+    return await db.run(VERIFY, usuario_id=usuario_id, again=again) > 0
+
+
+async def recover(db: Runner, correo: str) -> bool:
+    """Whether a mail will go out: not when the correo is nobody's."""
+    return await db.run(RECOVER, correo=correo) > 0
+
+
+async def owner(db: Runner, usuario_id: int, tipo: Tipo, id: UUID) -> Owner | None:
+    return await db.one(Owner, OWNER, usuario_id=usuario_id, tipo=tipo, id=id)
+
+
+async def use(tx: Transaction, usuario_id: int, tipo: Tipo, id: UUID) -> bool:
+    """Whether the link was still good; from here on it is not."""
+    return await tx.run(USE, usuario_id=usuario_id, tipo=tipo, id=id) > 0
+
+
+async def claim(db: Runner) -> Mailing | None:
+    return await db.one(Mailing, CLAIM)
+
+
+async def sent(db: Runner, mail: Mailing) -> None:
+    await db.run(SENT, usuario_id=mail.usuario_id, tipo=mail.tipo, id=mail.id)
+
+
+async def failed(db: Runner, mail: Mailing, error: str, *, again: bool) -> None:
+    """Keeps the reason, up to 200 printable characters, and plans the next try if there may be one."""
+    kept = "".join(filter(str.isprintable, error))[:200]
+    await db.run(FAILED, usuario_id=mail.usuario_id, tipo=mail.tipo, id=mail.id, error=kept, again=again)
+
+
+async def outbox(db: Runner) -> Outbox:
+    return await db.one(Outbox, OUTBOX) or Outbox(0, 0.0)
+
+
+async def sweep(db: Runner) -> int:
+    return await db.run(SWEEP)

@@ -1,0 +1,130 @@
+"""Statements on intento (migrations/0007_create_intento.sql): attempts, counted across processes."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from core.database import Database, Transaction
+
+Runner = Database | Transaction
+
+
+class Limit(Struct, frozen=True):
+    """`free` attempts at once, then one after each of waits that double from `first` to `longest` seconds.
+
+    One attempt is forgotten every `forget` seconds, and each that succeeds. With `learns`, success clears the
+    count, and what is counted is known from then on: it has `known` attempts at once, not `free`, and the limits
+    for `strangers` that are asked together with it do not count."""
+
+    free: int
+    first: float
+    longest: float
+    forget: float
+    known: int = 0
+    learns: bool = False
+    strangers: bool = False
+
+
+class Count(Struct, frozen=True):
+    """What is counted under a limit; `clave` is 16 bytes."""
+
+    clave: bytes
+    limit: Limit
+
+
+ASKED = """asked AS (
+    SELECT clave, gratis, gratis_conocida, primera, mayor, olvido, aprende
+      FROM unnest(%(clave)s::bytea[], %(gratis)s::bigint[], %(gratis_conocida)s::bigint[],
+                  %(primera)s::double precision[], %(mayor)s::double precision[], %(olvido)s::double precision[],
+                  %(aprende)s::boolean[], %(ajenos)s::boolean[])
+           AS asked (clave, gratis, gratis_conocida, primera, mayor, olvido, aprende, ajenos)
+     WHERE NOT (ajenos AND EXISTS (SELECT FROM intento AS i WHERE i.clave = ANY (%(clave)s) AND i.conocida))
+)"""
+
+ATTEMPT = f"""
+-- intentos.attempt: seconds to wait; 0 means go on, and that it is counted. Of many at once each waits for the row and
+-- sees what the one before left; in the order of clave, so that no two wait for each other; uses intento_pkey
+WITH {ASKED}, refused AS (
+    SELECT max(i.espera) AS espera
+      FROM intento AS i
+      JOIN asked ON asked.clave = i.clave
+     WHERE i.espera > now()
+), counted AS (
+    INSERT INTO intento AS i (clave, intentos, ultimo)
+    SELECT asked.clave, 1, now()
+      FROM asked
+      JOIN refused ON refused.espera IS NULL
+     ORDER BY asked.clave
+    ON CONFLICT (clave) DO UPDATE
+       SET (intentos, ultimo, espera) = (
+           SELECT made,
+                  greatest(i.ultimo, now()),
+                  CASE WHEN excess < 0 THEN '-infinity'
+                       ELSE now() + least(primera * 2 ^ least(excess, 30), mayor) * interval '1 second' END
+             FROM asked
+            CROSS JOIN LATERAL (SELECT greatest(0, extract(epoch FROM now() - i.ultimo)) / olvido) AS a (forgotten)
+            CROSS JOIN LATERAL (SELECT greatest(0, i.intentos - forgotten) + 1) AS b (made)
+            CROSS JOIN LATERAL (SELECT ceil(made) - CASE WHEN i.conocida THEN gratis_conocida ELSE gratis END)
+                       AS c (excess)
+            WHERE asked.clave = i.clave)
+     WHERE i.espera <= now()
+    RETURNING i.clave
+)
+SELECT CASE WHEN espera IS NOT NULL THEN extract(epoch FROM espera - now())::double precision
+            WHEN (SELECT count(*) FROM counted) < (SELECT count(*) FROM asked) THEN 1
+            ELSE 0 END
+  FROM refused
+"""
+
+SUCCEEDED = f"""
+-- intentos.succeeded: clears or, where nothing is learnt, forgets the one attempt that succeeded; locks in the order of
+-- clave, as intentos.attempt does; uses intento_pkey
+WITH {ASKED}, locked AS (
+    SELECT i.clave, asked.gratis, asked.aprende
+      FROM intento AS i
+      JOIN asked ON asked.clave = i.clave
+     ORDER BY i.clave
+       FOR UPDATE OF i
+)
+UPDATE intento AS i
+   SET intentos = CASE WHEN locked.aprende THEN 0 ELSE greatest(0, i.intentos - 1) END,
+       espera   = CASE WHEN locked.aprende OR i.intentos - 1 < locked.gratis THEN '-infinity' ELSE i.espera END,
+       conocida = i.conocida OR locked.aprende
+  FROM locked
+ WHERE i.clave = locked.clave
+"""
+
+SWEEP = """
+-- intentos.sweep: forgets what no limit remembers after a day, and known addresses after a month; reads the whole table
+DELETE FROM intento
+ WHERE clave IN (SELECT clave
+                   FROM intento
+                  WHERE ultimo < now() - CASE WHEN conocida THEN interval '30 days' ELSE interval '1 day' END
+                    FOR UPDATE SKIP LOCKED)
+"""
+
+
+def _parameters(counts: Sequence[Count]) -> dict[str, object]:
+    return {
+        "clave": [count.clave for count in counts],
+        "gratis": [count.limit.free for count in counts],
+        "gratis_conocida": [count.limit.known for count in counts],
+        "primera": [float(count.limit.first) for count in counts],
+        "mayor": [float(count.limit.longest) for count in counts],
+        "olvido": [float(count.limit.forget) for count in counts],
+        "aprende": [count.limit.learns for count in counts],
+        "ajenos": [count.limit.strangers for count in counts],
+    }
+
+
+async def attempt(db: Runner, counts: Sequence[Count]) -> float:
+    """Seconds to wait before the next attempt; 0 when this one may go on, and is counted."""
+    return await db.one(float, ATTEMPT, **_parameters(counts)) or 0
+
+
+async def succeeded(db: Runner, counts: Sequence[Count]) -> None:
+    await db.run(SUCCEEDED, **_parameters(counts))
+
+
+async def sweep(db: Runner) -> int:
+    return await db.run(SWEEP)

@@ -1,0 +1,92 @@
+"""A real SMTP server that keeps what it gets."""
+
+import queue
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from typing import Self
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+TOKEN = re.compile(r"^(?:\S+#)?([A-Za-z0-9_-]{54})$", re.MULTILINE)
+SECONDS = 20
+
+
+class Postbox:
+    """Refuses who is in `refused`, with that reply; with `users`, takes mail only from who logs in."""
+
+    def __init__(self, users: dict[str, str] | None = None) -> None:
+        self.refused: dict[str, str] = {}
+        self.users = users or {}
+        self.logins: list[tuple[str, bool]] = []
+        self.recipients: list[str] = []
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._mails: queue.Queue[EmailMessage] = queue.Queue()
+
+    @contextmanager
+    def open(
+        self, *, starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None
+    ) -> Iterator[Self]:
+        options = {"tls_context": starttls, "require_starttls": starttls is not None}
+        if self.users:
+            options |= {"authenticator": self._log_in, "auth_required": True}
+        controller = Controller(
+            self, "127.0.0.1", self.port, ssl_context=tls, enable_SMTPUTF8=True, **options
+        )
+        controller.start()
+        try:
+            yield self
+        finally:
+            controller.stop()
+
+    def mail(self) -> EmailMessage:
+        """The next mail, once it is there."""
+        return self._mails.get(timeout=SECONDS)
+
+    def token(self) -> str:
+        """The token that the next mail carries."""
+        return token_of(self.mail())
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    @property
+    def waiting(self) -> int:
+        return self._mails.qsize()
+
+    def _log_in(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: object
+    ) -> AuthResult:
+        assert isinstance(given, LoginPassword)
+        self.logins.append((given.login.decode(), session.ssl is not None))
+        return AuthResult(success=self.users.get(given.login.decode()) == given.password.decode())
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.refused:
+            return self.refused[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.recipients += envelope.rcpt_tos
+        self._mails.put(
+            BytesParser(policy=default).parsebytes(envelope.original_content.replace(b"\r\n", b"\n"))
+        )
+        return "250 OK"
+
+
+def token_of(mail: EmailMessage) -> str:
+    match = TOKEN.search(mail.get_body(("plain",)).get_content())
+    assert match, mail
+    return match[1]
