@@ -16,6 +16,7 @@ from core.database_pool import Connection, Connector, Pool
 from core.database_wire import Columns, Wire
 from core.naming import named
 from core.problems import DatabaseUnavailable
+from core.trace import waited
 
 T = TypeVar("T")
 READ = re.compile(r"(\s|--.*\n)*SELECT\b")
@@ -37,26 +38,26 @@ class Executor(ABC):
 
     async def one(self, row: Callable[..., T], sql: str, /, **parameters: object) -> T | None:
         """The first row, if any."""
-        rows, _ = await self._execute(sql, parameters)
+        rows, _ = await waited(self._execute(sql, parameters))
         return row(*rows[0]) if rows else None
 
     async def many(self, row: Callable[..., T], sql: str, /, **parameters: object) -> list[T]:
-        rows, _ = await self._execute(sql, parameters)
+        rows, _ = await waited(self._execute(sql, parameters))
         return [row(*columns) for columns in rows]
 
     async def run(self, sql: str, /, **parameters: object) -> int:
         """How many rows the statement changed."""
-        _, count = await self._execute(sql, parameters)
+        _, count = await waited(self._execute(sql, parameters))
         return count
 
     async def gather(self, row: Callable[..., T], sql: str, /, **parameters: object) -> T | None:
         """The one row for this asker, if any, of a statement written for many (core.batching.Statement)."""
-        rows = await self._gather("reads", sql, parameters)
+        rows = await waited(self._gather("reads", sql, parameters))
         return row(*rows[0][1:]) if rows else None
 
     async def gather_many(self, row: Callable[..., T], sql: str, /, **parameters: object) -> list[T]:
         """The rows for this asker of a statement that answers many with a page each."""
-        rows = await self._gather("pages", sql, parameters)
+        rows = await waited(self._gather("pages", sql, parameters))
         return [row(*columns[1:]) for columns in rows]
 
     @abstractmethod

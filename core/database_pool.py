@@ -96,6 +96,7 @@ class Pool:
     def __init__(self, connector: Connector, *, size: int, timeout: float) -> None:
         self.size = size
         self.idle: list[Connection] = []
+        self.lent = 0
         self.waiting = 0
         self.refused = 0
         self._connector = connector
@@ -109,6 +110,7 @@ class Pool:
 
         Raises DatabaseUnavailable after `timeout` seconds without a turn, and psycopg.OperationalError."""
         await self._take_turn()
+        self.lent += 1
         try:
             if fresh:
                 await self._close_idle()
@@ -122,6 +124,7 @@ class Pool:
             finally:
                 await self._give_back(connection)
         finally:
+            self.lent -= 1
             self._turns.release()
 
     async def fill(self, count: int) -> None:

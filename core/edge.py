@@ -1,19 +1,26 @@
-"""The outermost middleware: names each request, logs it, and turns every exception into one error shape."""
+"""The outermost middleware: names each request, counts and logs it, and turns every exception into one error shape."""
 
+import asyncio
 import itertools
 import logging
+import math
 import re
 import secrets
-import time
+from collections.abc import Awaitable
+from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.problems import CRASHED, Problem
+from core import trace
+from core.problems import CRASHED, Problem, stopping
 from core.services import Services
 from core.streams import Stream
+from core.tokens import Caller
 from core.wire import CLOSE, ClientGone, respond
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+LONGEST_PATH = 200
+GONE = 499  # no whole answer: the client hung up first
 
 log = logging.getLogger("ventas.request")
 
@@ -22,65 +29,115 @@ class Edge:
     """Gives the scope its `request_id` and one spelling of the path (without a trailing slash)."""
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
+        settings = services.settings
         self.app = app
         self.services = services
-        self._prefix = secrets.token_hex(6)
+        self._prefix = secrets.token_hex(6).encode()
         self._count = itertools.count(1)
+        self._times = settings.server_timing == "on"
+        self._logged_status = {"all": 0, "errors": 500, "off": 1000}[settings.log_requests]
+        self._logged_seconds = math.inf if settings.log_requests == "off" else settings.log_slow_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._refuse_websocket(scope, receive, send)
             return
-        began = time.perf_counter()
+        began = perf_counter()
         scope["services"] = self.services
+        scope["database_seconds"] = 0.0
         request_id = scope["request_id"] = self._request_id(scope)
         if len(scope["path"]) > 1:
             scope["path"] = scope["path"].rstrip("/") or "/"
+        trace.current.set(scope)
+        ending = self.services.shutdown
         status = 0
+        failure: BaseException | None = None
 
-        async def named(message: Message) -> None:
+        def named(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id))
-            await send(message)
+                headers = message["headers"]
+                headers.append((b"x-request-id", request_id))
+                if ending.begun:
+                    headers.append(CLOSE)
+                if self._times:
+                    headers.append(server_timing(scope, perf_counter() - began))
+            return send(message)
 
         try:
             await self.app(scope, receive, named)
         except ClientGone:
-            log.debug("client gone", extra={"request": scope})
-        except Exception as error:
-            if status:
-                log.exception("broke off", extra={"request": scope})
+            status = GONE
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not ending.begun:
                 raise
-            await self._answer(scope, named, error)
+            failure = error
+            problem = as_problem(error)
+            if not status:
+                await self._answer(scope, named, problem)
+            status = problem.kind.status
         finally:
-            log.debug(
-                "%s %s %s %.1f ms",
-                scope["method"],
-                scope["path"],
-                status,
-                1000 * (time.perf_counter() - began),
-            )
+            seconds = perf_counter() - began
+            route = scope.get("route")
+            self.services.requests.add(route.path if route else "", scope["method"], status, seconds)
+            if status >= self._logged_status or seconds >= self._logged_seconds or status == CRASHED.status:
+                log_request(scope, status, seconds, failure)
 
     def _request_id(self, scope: Scope) -> bytes:
         for name, value in scope["headers"]:
             if name == b"x-request-id" and SANE_REQUEST_ID.fullmatch(value):
                 sane: bytes = value
                 return sane
-        return f"{self._prefix}-{next(self._count):x}".encode()
+        return b"%b-%x" % (self._prefix, next(self._count))
 
-    async def _answer(self, scope: Scope, send: Send, error: Exception) -> None:
-        if not isinstance(error, Problem):
-            log.error("unexpected", exc_info=error)
-            error = Problem(CRASHED, "Ocurrió un error inesperado; ya quedó registrado")
-        headers = [(b"content-type", b"application/problem+json"), *error.headers]
+    async def _answer(self, scope: Scope, send: Send, problem: Problem) -> None:
+        headers = [(b"content-type", b"application/problem+json"), *problem.headers]
         body = scope.get("body")
         if isinstance(body, Stream) and not body.whole:
             headers.append(CLOSE)  # nobody waits for the rest
-        await respond(send, error.kind.status, error.body(scope["request_id"].decode()), headers)
+        await respond(send, problem.kind.status, problem.body(scope["request_id"].decode()), headers)
 
     async def _refuse_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
+
+
+def as_problem(error: BaseException) -> Problem:
+    """What the client is told: of a defect of ours only that there is one."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, asyncio.CancelledError):  # by the server, which has no more time
+        return stopping()
+    return Problem(CRASHED, "Ocurrió un error inesperado; ya quedó registrado")
+
+
+def server_timing(scope: Scope, seconds: float) -> tuple[bytes, bytes]:
+    """https://www.w3.org/TR/server-timing/: milliseconds so far, and of them waited for the database."""
+    return b"server-timing", b"total;dur=%.1f, db;dur=%.1f" % (
+        1000 * seconds,
+        1000 * scope["database_seconds"],
+    )
+
+
+def log_request(scope: Scope, status: int, seconds: float, failure: BaseException | None) -> None:
+    """One line, without query string, headers and bodies; with the stack when it is a defect of ours."""
+    route, caller = scope.get("route"), scope.get("caller")
+    fields: dict[str, object] = {
+        "method": scope["method"],
+        "route": route.path if route else "",
+        "path": scope["path"][:LONGEST_PATH],
+        "status": status,
+        "ms": round(1000 * seconds, 1),
+        "db_ms": round(1000 * scope["database_seconds"], 1),
+    }
+    if isinstance(caller, Caller):
+        fields["user"] = caller.id
+    if isinstance(failure, Problem):
+        fields["codigo"] = failure.kind.codigo
+        if sqlstate := getattr(failure.__cause__, "sqlstate", None):
+            fields["sqlstate"] = sqlstate
+    crash = failure if status == CRASHED.status else None
+    level = logging.ERROR if crash else logging.WARNING if status > CRASHED.status else logging.INFO
+    log.log(level, "request", exc_info=crash, extra={"fields": fields})

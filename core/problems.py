@@ -214,6 +214,13 @@ BUSY = _kind(
     "Hay demasiadas peticiones en espera.",
     "Espere lo que dice `Retry-After` y repita la petición.",
 )
+STOPPING = _kind(
+    "servidor_apagandose",
+    503,
+    "Servidor apagándose",
+    "El proceso recibió la orden de terminar: atiende lo que ya aceptó, y otro ocupará su lugar.",
+    "Repita la petición: la atenderá otro proceso.",
+)
 DB_AWAY = _kind(
     "bd_no_disponible",
     503,
@@ -306,6 +313,11 @@ class DatabaseUnavailable(Problem):
 
     def __init__(self, kind: Kind = DB_AWAY, *, retry_after: int = 1) -> None:
         super().__init__(kind, kind.cuando, headers=[(b"retry-after", b"%d" % retry_after)])
+
+
+def stopping() -> Problem:
+    """503: this process takes no more work, or has no more time for it."""
+    return Problem(STOPPING, STOPPING.cuando, headers=[(b"retry-after", b"1")])
 
 
 class ConstraintViolated(Problem):

@@ -8,9 +8,11 @@ from msgspec import Struct
 from core.database import Database
 from core.keys import Keys
 from core.mail import Mail
+from core.metrics import Requests
 from core.passwords import Passwords
 from core.revocation import KnownSessions
 from core.settings import Settings
+from core.shutdown import Shutdown
 from core.tokens import Tokens
 
 
@@ -22,6 +24,8 @@ class Services(Struct, frozen=True):
     keys: Keys
     passwords: Passwords
     known: KnownSessions
+    requests: Requests
+    shutdown: Shutdown
     mail: Mail | None  # none in production without MAIL_URL
     turns: WeakValueDictionary[tuple[int, str], Lock]  # of requests that have the same Idempotency-Key
     transfers: Semaphore  # imports and exports at a time: they leave connections for the others

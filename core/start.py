@@ -18,16 +18,18 @@ from weakref import WeakValueDictionary
 
 from msgspec import structs
 
-from core import migrations, settings
+from core import logs, migrations, settings
 from core.asgi import StartError
 from core.database import Database, open_database
 from core.embedded import EmbeddedPostgresError, data_home, embedded_postgres
 from core.keys import Keys
 from core.mail import Mail
+from core.metrics import Requests
 from core.passwords import Passwords
 from core.revocation import KnownSessions
 from core.services import Services
 from core.settings import Settings, SettingsError
+from core.shutdown import Shutdown
 from core.tokens import Tokens
 
 CHECKOUT = Path(__file__).parent.parent
@@ -49,6 +51,9 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         try:
             chosen = with_local_secret(load_settings(environ))
+            shutdown = Shutdown(chosen.drain_seconds, repeats="DYNO" in environ)
+            if shutdown.heed_signals():
+                logs.write(chosen)
             url = await asyncio.to_thread(stack.enter_context, database_url(chosen))
             chosen = structs.replace(chosen, database_url=url)
             await asyncio.to_thread(migrate_or_refuse, chosen)
@@ -68,6 +73,8 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
             keys=Keys(chosen.jwt_secret, chosen.jwt_secret_previous),
             passwords=passwords,
             known=KnownSessions(),
+            requests=Requests(),
+            shutdown=shutdown,
             mail=Mail(chosen.mail_url, chosen.mail_from)
             if chosen.mail_url or not chosen.production
             else None,

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from core import migrations
 from core.endpoint import Request, endpoint
-from core.problems import NOT_MIGRATED, DatabaseUnavailable
+from core.problems import NOT_MIGRATED, STOPPING, DatabaseUnavailable, stopping
 from sql import migraciones
 
 
@@ -18,9 +18,11 @@ async def alive(request: Request) -> Health:
     return Health("vivo")
 
 
-@endpoint(public=True, problems=[NOT_MIGRATED])
+@endpoint(public=True, problems=[NOT_MIGRATED, STOPPING])
 async def ready(request: Request) -> Health:
-    """Tell whether requests can be served: the database answers and has every migration."""
+    """Tell whether requests can be served: the process goes on, the database answers and has every migration."""
+    if request.services.shutdown.begun:
+        raise stopping()
     if set(migrations.names()) - await migraciones.applied(request.services.db):
         raise DatabaseUnavailable(NOT_MIGRATED)
     return Health("listo")

@@ -1,0 +1,22 @@
+"""The request that a task works for: its log lines name it, and its waits for the database are summed."""
+
+from collections.abc import Awaitable
+from contextvars import ContextVar
+from time import perf_counter
+from typing import TypeVar
+
+from starlette.types import Scope
+
+T = TypeVar("T")
+
+current: ContextVar[Scope | None] = ContextVar("request", default=None)
+
+
+async def waited(work: Awaitable[T]) -> T:
+    """What `work` returns; how long it took, in seconds, is added to the request's scope["database_seconds"]."""
+    began = perf_counter()
+    try:
+        return await work
+    finally:
+        if scope := current.get():
+            scope["database_seconds"] += perf_counter() - began
