@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-# The work between two turns of the event loop, about a millisecond of parsing; and the longest line.
-SLICE = 16 * 1024
+# The work between two turns of the event loop, about half a millisecond of parsing; and the longest line.
+SLICE = 8 * 1024
 
 
 class LineTooLong(Exception):

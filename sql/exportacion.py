@@ -5,8 +5,11 @@ from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.abc import PQGen
-from psycopg.generators import copy_from
+from psycopg.errors import error_from_result
+from psycopg.generators import fetch_many
+from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn
+from psycopg.waiting import WAIT_R
 
 from core.database_errors import as_problems
 from core.naming import named
@@ -16,8 +19,9 @@ from sql.renglones import Formato
 BLOCK = 64 * 1024
 
 SETTINGS = """
--- exportacion.settings: an export takes as long as its reader; times as 2026-01-31 10:00:00; uses no index
+-- exportacion.settings: an export takes as long as its reader; times as 2026-01-31 10:00:00+00; uses no index
 SELECT set_config('statement_timeout', '0', true),
+       set_config('TimeZone', 'UTC', true),
        set_config('DateStyle', 'ISO', true)
 """
 
@@ -74,15 +78,22 @@ async def export(
                 while more:
                     block = bytearray()
                     more = await connection.wait(_fill(connection.pgconn, block))
-                    # PostgreSQL writes a space between date and time, and nowhere else here.
-                    yield bytes(block.replace(b" ", b"T"))
+                    # Nothing here has a space or a plus but the times: from PostgreSQL's ISO 8601 to RFC 3339.
+                    yield bytes(block.replace(b" ", b"T").replace(b"+00", b"Z"))
 
 
 def _fill(pgconn: PGconn, block: bytearray) -> PQGen[bool]:
     """Adds rows up to BLOCK bytes, without a turn of the event loop for each; whether there may be more."""
     while len(block) < BLOCK:
-        row = yield from copy_from(pgconn)
-        if not isinstance(row, memoryview):
+        size, row = pgconn.get_copy_data(1)
+        if size > 0:
+            block += row
+        elif size == 0:
+            yield WAIT_R
+            pgconn.consume_input()
+        else:
+            (result,) = yield from fetch_many(pgconn)
+            if result.status != ExecStatus.COMMAND_OK:
+                raise error_from_result(result)
             return False
-        block += row
     return True
