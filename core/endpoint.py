@@ -43,10 +43,6 @@ class Request(StarletteRequest):
         return self.scope.get("db") or self.services.db
 
     @property
-    def read_db(self) -> Database:
-        return self.services.read_db
-
-    @property
     def caller(self) -> Caller:
         caller: Caller = self.scope["caller"]
         return caller

@@ -7,6 +7,7 @@ from msgspec import Meta
 from core.endpoint import Reply, Request, endpoint
 from core.tokens import Id
 from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor
+from handlers.reading import up_to_date
 from handlers.venta_filters import Moment, end, first_moment
 from sql import auditoria
 from sql.auditoria import Filters, Place, Registro
@@ -33,14 +34,15 @@ async def index(request: Request, query: AuditQuery) -> Reply[list[Registro]]:
         hasta=end(query.hasta),
     )
     after = read_cursor(request, "auditoria", query.despues, Place)
-    found = await auditoria.page(request.read_db, filters, after=after, limit=query.limit + 1)
+    db = await up_to_date(request.services)
+    found = await auditoria.page(db, filters, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     cursor = None
     if len(found) > len(page):
         cursor = make_cursor(request, "auditoria", Place(page[-1].creacion, page[-1].id))
     total = None
     if query.total == "exacto":
-        total = await auditoria.count(request.read_db, filters)
+        total = await auditoria.count(db, filters)
     elif query.total == "estimado":
-        total = await auditoria.estimate(request.read_db, filters)
+        total = await auditoria.estimate(db, filters)
     return Reply(page, page_headers(request, cursor, total))

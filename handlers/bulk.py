@@ -13,6 +13,7 @@ from core.services import Services
 from core.streams import Download, Stream
 from core.validation import Error, Query
 from handlers.once import once
+from handlers.reading import up_to_date
 from handlers.venta_filters import ExportQuery, filters, whose
 from handlers.ventas import NewVenta
 from sql import exportacion, importacion, ventas
@@ -104,7 +105,7 @@ async def export(request: Request, query: ExportQuery) -> Download:
 
 async def _blocks(services: Services, chosen: Filters, formato: Formato) -> AsyncGenerator[bytes, None]:
     async with (
-        _transfer(services, services.read_db) as tx,
+        _transfer(services, await up_to_date(services)) as tx,
         aclosing(exportacion.export(tx.connection, chosen, formato)) as blocks,
     ):
         async for block in blocks:

@@ -5,6 +5,7 @@ from typing import Literal
 from core.endpoint import Request, endpoint
 from core.problems import FORBIDDEN, invalid
 from core.validation import Query
+from handlers.reading import up_to_date
 from handlers.venta_filters import Moment, end, first_moment, whose
 from sql import resumen
 from sql.resumen import MOST_ROWS, Suma, TooManyRows
@@ -29,11 +30,10 @@ async def show(request: Request, query: SummaryQuery) -> list[Suma]:
     the last whole day."""
     usuario_id = whose(request.caller, query.usuario_id)
     desde, hasta = first_moment(query.desde), end(query.hasta)
+    db = await up_to_date(request.services)
     try:
         if query.por == "usuario":
-            return await resumen.by_user(request.read_db, usuario_id=usuario_id, desde=desde, hasta=hasta)
-        return await resumen.by_period(
-            request.read_db, query.por, usuario_id=usuario_id, desde=desde, hasta=hasta
-        )
+            return await resumen.by_user(db, usuario_id=usuario_id, desde=desde, hasta=hasta)
+        return await resumen.by_period(db, query.por, usuario_id=usuario_id, desde=desde, hasta=hasta)
     except TooManyRows:
         raise invalid("desde", f"da más de {MOST_ROWS} filas: acorte el lapso o sume por mes") from None

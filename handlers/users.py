@@ -26,6 +26,7 @@ from handlers import throttle, verification
 from handlers.fields import Correo, Direccion, Nombre, Password, Telefono, Username, normal
 from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.passwords import check_password
+from handlers.reading import up_to_date
 from sql import auditoria, directorio, usuarios
 from sql.usuarios import Change, Perfil, Publico
 
@@ -115,14 +116,15 @@ async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
     """List users, by rising id."""
     after = read_cursor(request, "usuarios", query.despues, int) or 0
     filters = directorio.Filters(query.q and normal(query.q), query.estado, query.rol)
-    found = await directorio.page(request.read_db, filters, after=after, limit=query.limit + 1)
+    db = await up_to_date(request.services)
+    found = await directorio.page(db, filters, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     cursor = make_cursor(request, "usuarios", page[-1].id) if len(found) > len(page) else None
     total = None
     if query.total == "exacto":
-        total = await directorio.count(request.read_db, filters)
+        total = await directorio.count(db, filters)
     elif query.total == "estimado":
-        total = await directorio.estimate(request.read_db)
+        total = await directorio.estimate(db)
     return Reply(page, page_headers(request, cursor, total))
 
 

@@ -11,6 +11,7 @@ from core.problems import FORBIDDEN, MOVED_ON, NO_SALE, NO_USER, Problem
 from core.validation import Body
 from handlers.once import once
 from handlers.pages import make_cursor, page_headers, read_cursor
+from handlers.reading import up_to_date
 from handlers.venta_filters import SalesQuery, UserSalesQuery, filters, owner, whose
 from sql import listado, usuarios, ventas
 from sql.listado import Filters, Place
@@ -69,7 +70,7 @@ async def of_user(request: Request, id: int, query: UserSalesQuery) -> Reply[lis
     """List the sales of a user, newest first."""
     whose(request.caller, id)
     reply = await _page(request, query, filters(query, id))
-    if not reply.body and await usuarios.by_id(request.read_db, id) is None:
+    if not reply.body and await usuarios.by_id(request.db, id) is None:
         raise no_user(shown_id(request))
     return reply
 
@@ -112,7 +113,7 @@ def no_user(shown: str) -> Problem:
 
 
 async def _page(request: Request, query: UserSalesQuery, chosen: Filters) -> Reply[list[Venta]]:
-    db = request.read_db
+    db = await up_to_date(request.services)
     after = read_cursor(request, LIST, query.despues, Place)
     found = await listado.page(db, chosen, after=after, limit=query.limit + 1)
     page = found[: query.limit]

@@ -1,0 +1,29 @@
+"""Which database a list, an export or a sum is read from."""
+
+import asyncio
+
+from core.database import Database
+from core.problems import DatabaseUnavailable
+from core.services import Services
+from sql import seguimiento
+
+LOOKS = 5
+PAUSE_SECONDS = 0.01
+
+
+async def up_to_date(services: Services) -> Database:
+    """The follower, once it has replayed all that the primary had written when this was asked; else the primary.
+
+    So whoever wrote something, through whatever process, reads it. A follower that lags is looked at LOOKS times;
+    one that is away, or is no follower any more, is not used."""
+    if services.read_db is services.db:
+        return services.db
+    lsn = await seguimiento.written(services.db)
+    try:
+        for _ in range(LOOKS):
+            if await seguimiento.replayed(services.read_db, lsn):
+                return services.read_db
+            await asyncio.sleep(PAUSE_SECONDS)
+    except DatabaseUnavailable:
+        pass
+    return services.db
