@@ -15,6 +15,7 @@ from core.asgi import Api
 from core.auth import BearerAuth
 from core.edge import Edge
 from core.endpoint import at
+from core.https import HttpsOnly
 from core.problems import NO_ROUTE, Problem
 from core.routing import Map
 from core.services import Services
@@ -27,6 +28,7 @@ from handlers import (
     health,
     links,
     login,
+    metrics,
     oauth,
     once,
     outbox,
@@ -69,6 +71,7 @@ routes = [
     at("/.well-known/oauth-authorization-server", GET=oauth.metadata),
     at("/healthz", GET=health.alive),
     at("/readyz", GET=health.ready),
+    at("/metrics", GET=metrics.show),
 ]
 
 
@@ -97,6 +100,8 @@ def stack(services: Services) -> ASGIApp:
                 "X-Total-Count",
             ],
         )
+    if services.settings.https_only == "on":
+        app = HttpsOnly(app, services.settings.public_url)
     return Edge(app, services)
 
 
@@ -118,6 +123,7 @@ def application(environ: Mapping[str, str]) -> Api:
             sessions.listening(services),
             sweeping(sweeps(services)),
             outbox.sending(services),
+            metrics.telling(services),
         ):
             yield stack(services)
 

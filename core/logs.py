@@ -1,12 +1,16 @@
 """Log lines: one format for all of them, on standard output, and never a secret in it."""
 
+import atexit
 import logging
 import re
 import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
+from queue import Full, Queue
 
 import msgspec
 
@@ -16,6 +20,7 @@ from core.trace import current
 CHECKOUT = Path(__file__).parent.parent
 BARE = re.compile(r"[^\s\"=\\]+")
 MOST_REQUESTS_PER_SECOND = 100
+MOST_WAITING = 10_000
 
 encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -105,11 +110,27 @@ class Throttle(logging.Filter):
         return self._count <= MOST_REQUESTS_PER_SECOND
 
 
+class Outlet(QueueHandler):
+    """Hands formatted lines to a thread that writes them: a reader that stops reading must not stop the service.
+
+    Past MOST_WAITING lines the newest are lost."""
+
+    def __init__(self, formatter: Formatter) -> None:
+        super().__init__(Queue(MOST_WAITING))
+        self.setFormatter(formatter)
+        writer = QueueListener(self.queue, logging.StreamHandler(sys.stdout))
+        writer.start()
+        atexit.register(writer.stop)
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with suppress(Full):
+            self.queue.put_nowait(record)
+
+
 def write(settings: Settings) -> None:
     """Sends the lines of this process, its server's included, to standard output from now on."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(Formatter(json=settings.log_format == "json", wordy=not settings.production))
-    logging.getLogger().addHandler(handler)
+    formatter = Formatter(json=settings.log_format == "json", wordy=not settings.production)
+    logging.getLogger().addHandler(Outlet(formatter))
     ours, uvicorn = logging.getLogger("ventas"), logging.getLogger("uvicorn")
     ours.setLevel(settings.log_level.upper())
     uvicorn.setLevel(max(logging.WARNING, ours.level))

@@ -25,6 +25,13 @@ def _kind(codigo: str, status: int, title: str, cuando: str, solucion: str) -> K
     return kind
 
 
+BAD_HTTP = _kind(
+    "http_invalido",
+    400,
+    "HTTP inválido",
+    "Lo que llegó por la conexión no es HTTP/1.1 (RFC 9112).",
+    "Revise el programa que arma la petición.",
+)
 BAD_JSON = _kind(
     "json_invalido",
     400,
@@ -73,6 +80,13 @@ FORBIDDEN = _kind(
     "Sin permiso",
     "El token es válido, pero su dueño no puede hacer esto.",
     "Use la cuenta dueña del recurso, o pídaselo a un admin.",
+)
+HTTPS_REQUIRED = _kind(
+    "https_requerido",
+    403,
+    "Se requiere HTTPS",
+    "La petición llegó por HTTP sin cifrar, y habría cambiado algo.",
+    "Use https://, y cambie el token o la contraseña que envió: pudo haberse leído en el camino.",
 )
 WRONG_PASSWORD = _kind(
     "password_actual_incorrecto",
@@ -192,6 +206,13 @@ THROTTLED = _kind(
     "Demasiados intentos",
     "La cuenta o la dirección de red hizo demasiados intentos; mientras dura la espera ni los correctos se atienden.",
     "Espere los segundos que dice `Retry-After`.",
+)
+LONG_HEAD = _kind(
+    "cabeceras_demasiado_largas",
+    431,
+    "Cabeceras demasiado largas",
+    "La primera línea y las cabeceras de la petición pasan de 64 KiB.",
+    "Envíe menos cabeceras, o más cortas.",
 )
 CRASHED = _kind(
     "error_interno",

@@ -1,0 +1,76 @@
+"""The names of the metrics, what they tell, and Prometheus' text format for them."""
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
+from msgspec import Struct
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
+from core.metrics import BATCHES, LATENCIES, Sample
+
+
+class Family(Struct, frozen=True):
+    """What a metric tells, and by what; `bounds` make it a histogram."""
+
+    help: str
+    labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+
+
+ONE_LANE = ("database", "lane")
+FAMILIES = {
+    "ventas_request_seconds": Family("How long answers took.", ("route", "method", "status"), LATENCIES),
+    "ventas_batch_askers": Family("How many requests shared a round trip.", ONE_LANE, BATCHES),
+    "ventas_pool_refused_total": Family("Requests that found no free connection in time.", ("database",)),
+    "ventas_cpu_seconds_total": Family("Processor time of all processes."),
+    "ventas_processes": Family("Processes that are alive."),
+    "ventas_memory_bytes": Family("Resident memory of all processes."),
+    "ventas_pool_size": Family("Connections that the pools may open.", ("database",)),
+    "ventas_pool_lent": Family("Connections of the pools that are in use.", ("database",)),
+    "ventas_pool_idle": Family("Connections of the pools that are open and not in use.", ("database",)),
+    "ventas_pool_waiting": Family("Requests that wait for a connection of a pool.", ("database",)),
+    "ventas_lane_connected": Family("Lanes that have their connection.", ONE_LANE),
+    "ventas_lane_waiting": Family("Requests that wait for a lane's next round trip.", ONE_LANE),
+    "ventas_bcrypt_waiting": Family("Passwords that are being hashed or wait for it."),
+    "ventas_listening": Family("Processes that hear at once of sessions that end."),
+    "ventas_sessions_known": Family("Sessions that need no query."),
+    "ventas_database_up": Family("Whether the database answers."),
+    "ventas_outbox_mails": Family("Mails that are due and have not left."),
+    "ventas_outbox_age_seconds": Family("How long the oldest of them has been due."),
+}
+
+
+def exposition(samples: Iterable[Sample], accept: str) -> tuple[bytes, str]:
+    """The text and its media type, as the `Accept` header asks: Prometheus' own or OpenMetrics."""
+    encoder, media = choose_encoder(accept)
+    return encoder(_Samples(samples)), media
+
+
+class _Samples:
+    """A Collector of what was counted elsewhere."""
+
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self._samples = sorted(samples)
+
+    def collect(self) -> Iterator[Metric]:
+        for name, family in FAMILIES.items():
+            metric = _metric(name, family)
+            for (of, *labels), values in self._samples:
+                if of != name:
+                    continue
+                if isinstance(metric, HistogramMetricFamily):
+                    bounds = [*map(str, family.bounds), "+Inf"]
+                    counts, total = values[: len(bounds)], values[len(bounds) :]
+                    buckets = list(zip(bounds, accumulate(counts), strict=True))
+                    metric.add_metric(labels, buckets, total[0] if total else None)
+                else:
+                    metric.add_metric(labels, values[0])
+            yield metric
+
+
+def _metric(name: str, family: Family) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
+    if family.bounds:
+        return HistogramMetricFamily(name, family.help, labels=family.labels)
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    return kind(name, family.help, labels=family.labels)

@@ -1,0 +1,128 @@
+"""Metrics: what this process counts, and its siblings with it."""
+
+import asyncio
+import hmac
+import resource
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from starlette.responses import Response
+
+from core.auth import bad_token, no_token
+from core.endpoint import Request, endpoint
+from core.metrics import BATCHES, Report, Sample, Siblings, summed
+from core.problems import BAD_TOKEN, NO_ROUTE, NO_TOKEN, DatabaseUnavailable, Problem
+from core.services import Services
+from sql import enlaces
+
+TELL_SECONDS = 1.0
+PAGE_BYTES = resource.getpagesize()
+
+siblings = Siblings()
+
+
+@endpoint(public=True, database=False, produces=["text/plain"], problems=[NO_ROUTE, NO_TOKEN, BAD_TOKEN])
+async def show(request: Request) -> Response:
+    """Give the metrics, in Prometheus' text format; needs METRICS_TOKEN as bearer when that is set."""
+    services = request.services
+    _check_token(request)
+    reports = [_report(services)]
+    if not siblings.alone:
+        siblings.tell(reports[0])
+        reports = siblings.heard()
+    samples = summed(reports) + await _database(services)
+    body, media = await asyncio.to_thread(_encode, samples, request.headers.get("accept", ""))
+    return Response(body, headers={"content-type": media})
+
+
+@asynccontextmanager
+async def telling(services: Services) -> AsyncIterator[None]:
+    """Tells the siblings, if there are any, what this process counts, for the length of the block."""
+    if siblings.alone:
+        yield
+        return
+    task = asyncio.create_task(_keep_telling(services))
+    try:
+        yield
+    finally:
+        task.cancel()
+        siblings.leave(_report(services, ended=True))
+
+
+async def _keep_telling(services: Services) -> None:
+    while True:
+        siblings.tell(_report(services))
+        await asyncio.sleep(TELL_SECONDS)
+
+
+def _check_token(request: Request) -> None:
+    """Raises Problem: 401 without METRICS_TOKEN; in production, 404 when there is none."""
+    settings = request.services.settings
+    given = request.headers.get("authorization")
+    if settings.metrics_token:
+        if given is None:
+            raise no_token()
+        if not hmac.compare_digest(given.encode(), f"Bearer {settings.metrics_token}".encode()):
+            raise bad_token()
+    elif settings.production:
+        raise Problem(NO_ROUTE, "No existe esta ruta")
+
+
+def _encode(samples: list[Sample], accept: str) -> tuple[bytes, str]:
+    from handlers.exposition import exposition  # with the first scrape: it takes a while and 10 MB
+
+    return exposition(samples, accept)
+
+
+def _report(services: Services, *, ended: bool = False) -> Report:
+    databases = {"primary": services.db}
+    if services.read_db is not services.db:
+        databases["follower"] = services.read_db
+    totals: list[Sample] = services.requests.samples("ventas_request_seconds")
+    totals.append((("ventas_cpu_seconds_total",), [time.process_time()]))
+    levels: list[Sample] = [
+        (("ventas_processes",), [1]),
+        (("ventas_memory_bytes",), [_resident_bytes()]),
+        (("ventas_bcrypt_waiting",), [services.passwords.waiting]),
+        (("ventas_listening",), [services.known.live]),
+        (("ventas_sessions_known",), [services.known.known]),
+    ]
+    for name, database in databases.items():
+        pool = database.pool.get_stats()
+        totals.append((("ventas_pool_refused_total", name), [pool.get("requests_errors", 0)]))
+        levels += [
+            (("ventas_pool_size", name), [pool["pool_max"]]),
+            (("ventas_pool_lent", name), [pool["pool_size"] - pool["pool_available"]]),
+            (("ventas_pool_idle", name), [pool["pool_available"]]),
+            (("ventas_pool_waiting", name), [pool["requests_waiting"]]),
+        ]
+        for lane_name, lane in database.lanes.items():
+            batches: list[float] = [lane.sizes[size] for size in BATCHES]
+            totals.append((("ventas_batch_askers", name, lane_name), [*batches, 0]))
+            levels.append((("ventas_lane_connected", name, lane_name), [lane.connected]))
+            levels.append((("ventas_lane_waiting", name, lane_name), [lane.waiting]))
+    return Report(totals, levels, time.monotonic(), ended)
+
+
+async def _database(services: Services) -> list[Sample]:
+    """What only the database knows; the same for every process."""
+    try:
+        outbox = await enlaces.outbox(services.db)
+    except DatabaseUnavailable:
+        return [(("ventas_database_up",), [0])]
+    return [
+        (("ventas_database_up",), [1]),
+        (("ventas_outbox_mails",), [outbox.mails]),
+        (("ventas_outbox_age_seconds",), [outbox.age]),
+    ]
+
+
+def _resident_bytes() -> float:
+    """What the process has in memory now; where the kernel does not say, the most it ever had."""
+    with suppress(FileNotFoundError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
