@@ -1,7 +1,7 @@
 """Which sales a request is about: the bounds it may give, and whose sales those may be."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 from core.auth import forbidden
 from core.problems import invalid
@@ -15,39 +15,16 @@ from sql.ventas import Id, Importe
 MOMENT = "una fecha como 2026-01-31, o una fecha y hora RFC 3339 como 2026-01-31T10:00:00Z"
 DAY = len("2026-01-31")
 
-Moment = Annotated[
-    str,
-    text(
-        DAY,
-        40,
-        r"\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+ -]\d{2}:\d{2})?)?".replace(
-            r"\d", "[0-9]"
-        ),
-        MOMENT,
-        "2026-01-31",
-    ),
-]
-
-
-class Matching(Query, frozen=True):
-    """`desde` is the first moment and `hasta` the first one past the end; without an offset they are UTC.
-
-    A plain date is its whole day, so `hasta=2026-01-31` includes January 31. `minimo` and `maximo` are in cents
-    and included. `usuario_id`, another's, is for an admin."""
-
-    usuario_id: Id | None = None
-    desde: Moment | None = None
-    hasta: Moment | None = None
-    minimo: Importe = 0
-    maximo: Importe = 10**15
-
-
-class ExportQuery(Matching, frozen=True):
-    formato: Literal["csv", "ndjson"] = "csv"
+DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+TIME = "[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+ -][0-9]{2}:[0-9]{2})?"
+Moment = Annotated[str, text(DAY, 40, f"{DATE}([Tt ]{TIME})?", MOMENT, "2026-01-31")]
 
 
 class UserSalesQuery(ListQuery, frozen=True):
-    """As for every list of sales, but for `usuario_id`, which the path has."""
+    """`desde` is the first moment and `hasta` the first one past the end; without an offset they are UTC.
+
+    A plain date is its whole day, so `hasta=2026-01-31` includes January 31. `minimo` and `maximo` are in cents,
+    and included."""
 
     desde: Moment | None = None
     hasta: Moment | None = None
@@ -56,30 +33,30 @@ class UserSalesQuery(ListQuery, frozen=True):
 
 
 class SalesQuery(UserSalesQuery, frozen=True):
+    """The same of the user `usuario_id`; another's are for an admin to ask for."""
+
     usuario_id: Id | None = None
 
 
-class Bounds(Protocol):
-    """What the queries of lists and exports share."""
+class ExportQuery(Query, frozen=True):
+    """What a list has, but for its pages."""
 
-    @property
-    def desde(self) -> str | None: ...
-    @property
-    def hasta(self) -> str | None: ...
-    @property
-    def minimo(self) -> int: ...
-    @property
-    def maximo(self) -> int: ...
+    formato: Literal["csv", "ndjson"] = "csv"
+    usuario_id: Id | None = None
+    desde: Moment | None = None
+    hasta: Moment | None = None
+    minimo: Importe = 0
+    maximo: Importe = 10**15
 
 
-def filters(bounds: Bounds, usuario_id: int | None) -> Filters:
+def filters(query: UserSalesQuery | ExportQuery, usuario_id: int | None) -> Filters:
     """The filters that a statement takes. Raises Problem 422."""
     return Filters(
         usuario_id=usuario_id,
-        desde=first_moment(bounds.desde),
-        hasta=end(bounds.hasta),
-        minimo=bounds.minimo,
-        maximo=bounds.maximo,
+        desde=first_moment(query.desde),
+        hasta=end(query.hasta),
+        minimo=query.minimo,
+        maximo=query.maximo,
     )
 
 
