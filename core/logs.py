@@ -51,11 +51,11 @@ class Formatter(logging.Formatter):
             fields["request_id"] = request["request_id"].decode()
         fields |= getattr(record, "fields", {})
         error = record.exc_info[1] if record.exc_info else None
-        if error:
-            fields["stack"] = stack(error)
-        line = encode(fields).decode() if self._json else logfmt(fields)
         if error and self._wordy:
             more += "".join(traceback.format_exception(error))
+        elif error:
+            fields["stack"] = stack(error)
+        line = encode(fields).decode() if self._json else logfmt(fields)
         return f"{line}\n{more.rstrip()}" if more else line
 
 

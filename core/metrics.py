@@ -66,11 +66,10 @@ def summed(reports: Iterable[Report]) -> list[Sample]:
 class Siblings:
     """The processes of one parent: each leaves its reports in a folder whose name only they can know.
 
-    What a process has counted still counts when it died. `alone` is the process that was not started as a worker."""
+    What a process has counted still counts when it died."""
 
     def __init__(self) -> None:
-        self.alone = multiprocessing.parent_process() is None
-        secret = sha256(multiprocessing.current_process().authkey).hexdigest()
+        secret = sha256(multiprocessing.current_process().authkey).hexdigest()  # they share it
         self._folder = Path(tempfile.gettempdir()) / f"ventas-{secret[:32]}"
 
     def tell(self, report: Report) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from core.database import Database
 from core.keys import Keys
 from core.mail import Mail
-from core.metrics import Requests
+from core.metrics import Requests, Siblings
 from core.passwords import Passwords
 from core.revocation import KnownSessions
 from core.settings import Settings
@@ -25,6 +25,7 @@ class Services(Struct, frozen=True):
     passwords: Passwords
     known: KnownSessions
     requests: Requests
+    siblings: Siblings | None  # none when there is one process
     shutdown: Shutdown
     mail: Mail | None  # none in production without MAIL_URL
     turns: WeakValueDictionary[tuple[int, str], Lock]  # of requests that have the same Idempotency-Key

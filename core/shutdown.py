@@ -13,7 +13,8 @@ LAST_SECONDS = 4  # to close what they used
 
 # A terminal, systemd and Heroku signal every process, and the parent of several passes its own on within half a
 # second: that is one signal, heard twice.
-ECHO_SECONDS = 1.0 if multiprocessing.parent_process() else 0.1
+ECHO_SECONDS = 0.1
+PARENT_ECHO_SECONDS = 1.0
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -53,7 +54,8 @@ class Shutdown:
         loop = asyncio.get_running_loop()
         loop.call_later(drain, setattr, server, "should_exit", True)
         if not self._repeats:
-            loop.call_later(ECHO_SECONDS, self._let_signals_end)
+            echo = PARENT_ECHO_SECONDS if multiprocessing.parent_process() else ECHO_SECONDS
+            loop.call_later(echo, self._let_signals_end)
         grace = server.config.timeout_graceful_shutdown or GRACE_SECONDS
         signal.alarm(math.ceil(drain + grace + LAST_SECONDS))  # ends the process, whatever holds it up
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import secrets
 import tempfile
@@ -24,7 +25,7 @@ from core.database import Database, open_database
 from core.embedded import EmbeddedPostgresError, data_home, embedded_postgres
 from core.keys import Keys
 from core.mail import Mail
-from core.metrics import Requests
+from core.metrics import Requests, Siblings
 from core.passwords import Passwords
 from core.revocation import KnownSessions
 from core.services import Services
@@ -74,12 +75,13 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
             passwords=passwords,
             known=KnownSessions(),
             requests=Requests(),
+            siblings=Siblings() if multiprocessing.parent_process() else None,
             shutdown=shutdown,
             mail=Mail(chosen.mail_url, chosen.mail_from)
             if chosen.mail_url or not chosen.production
             else None,
             turns=WeakValueDictionary(),
-            transfers=asyncio.Semaphore(max(1, db.pool.size // 2)),
+            transfers=asyncio.Semaphore(max(1, db.pool.max_size // 2)),
         )
 
 

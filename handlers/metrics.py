@@ -21,8 +21,6 @@ from sql import enlaces
 TELL_SECONDS = 1.0
 PAGE_BYTES = resource.getpagesize()
 
-siblings = Siblings()
-
 
 @endpoint(public=True, database=False, produces=["text/plain"], problems=[NO_ROUTE, NO_TOKEN, BAD_TOKEN])
 async def show(request: Request) -> Response:
@@ -30,9 +28,9 @@ async def show(request: Request) -> Response:
     services = request.services
     _check_token(request)
     reports = [_report(services)]
-    if not siblings.alone:
-        siblings.tell(reports[0])
-        reports = siblings.heard()
+    if services.siblings:
+        services.siblings.tell(reports[0])
+        reports = services.siblings.heard()
     samples = summed(reports) + await _database(services)
     body, media = await asyncio.to_thread(_encode, samples, request.headers.get("accept", ""))
     return Response(body, headers={"content-type": media})
@@ -41,18 +39,18 @@ async def show(request: Request) -> Response:
 @asynccontextmanager
 async def telling(services: Services) -> AsyncIterator[None]:
     """Tells the siblings, if there are any, what this process counts, for the length of the block."""
-    if siblings.alone:
+    if services.siblings is None:
         yield
         return
-    task = asyncio.create_task(_keep_telling(services))
+    task = asyncio.create_task(_keep_telling(services, services.siblings))
     try:
         yield
     finally:
         task.cancel()
-        siblings.leave(_report(services, ended=True))
+        services.siblings.leave(_report(services, ended=True))
 
 
-async def _keep_telling(services: Services) -> None:
+async def _keep_telling(services: Services, siblings: Siblings) -> None:
     while True:
         siblings.tell(_report(services))
         await asyncio.sleep(TELL_SECONDS)
@@ -87,7 +85,7 @@ def _report(services: Services, *, ended: bool = False) -> Report:
         (("ventas_processes",), [1]),
         (("ventas_memory_bytes",), [_resident_bytes()]),
         (("ventas_bcrypt_waiting",), [services.passwords.waiting]),
-        (("ventas_listening",), [services.known.live]),
+        (("ventas_listening",), [float(services.known.live)]),
         (("ventas_sessions_known",), [services.known.known]),
     ]
     for name, database in databases.items():
@@ -102,7 +100,7 @@ def _report(services: Services, *, ended: bool = False) -> Report:
         for lane_name, lane in database.lanes.items():
             batches: list[float] = [lane.sizes[size] for size in BATCHES]
             totals.append((("ventas_batch_askers", name, lane_name), [*batches, 0]))
-            levels.append((("ventas_lane_connected", name, lane_name), [lane.connected]))
+            levels.append((("ventas_lane_connected", name, lane_name), [float(lane.connected)]))
             levels.append((("ventas_lane_waiting", name, lane_name), [lane.waiting]))
     return Report(totals, levels, time.monotonic(), ended)
 
