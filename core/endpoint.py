@@ -101,7 +101,7 @@ class Endpoint:
         self.examples: Mapping[str, str] = facts["media"] if isinstance(facts["media"], Mapping) else {}
         self.location: str | None = facts["location"]
         self.etag: bool = facts["etag"]
-        self.produces: Sequence[str] = facts["produces"]
+        self.produces: Sequence[str] | Mapping[str, Any] = facts["produces"]
         self.database: bool = facts["database"]
         self.slow: bool = facts["slow"]
         self.once: bool = getattr(handler, "once", False)
@@ -191,7 +191,7 @@ def endpoint(
     media: Sequence[str] | Mapping[str, str] = ("application/json",),
     location: str | None = None,
     etag: bool = False,
-    produces: Sequence[str] = ("application/json",),
+    produces: Sequence[str] | Mapping[str, Any] = (),
     database: bool = True,
     slow: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Endpoint]:
@@ -201,8 +201,8 @@ def endpoint(
     type the body, which a `Stream` gives piece by piece; its return type says what it answers with `status`.
     `problems` are the errors that are its own. Without `public` it needs a token; with `admin`, an admin's.
     `location` names what was created, and `etag` says that the answer has one. `produces` are the media
-    types of an answer that is a Response and no struct; without `database` the answer needs none. What is
-    `slow` is cancelled, queries and all, when the client hangs up.
+    types of an answer that is a Response, with the type of each where one is no text; without `database` the
+    answer needs none. What is `slow` is cancelled, queries and all, when the client hangs up.
     """
 
     def declare(handler: Callable[..., Awaitable[Any]]) -> Endpoint:

@@ -4,141 +4,83 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, get_args, get_origin
 
-import msgspec
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from core.components import HEADERS, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PROBLEM_SCHEMA, SECURITY
 from core.endpoint import Endpoint, Methods, Reply
 from core.problems import (
     BAD_JSON,
     BAD_TOKEN,
     BUSY,
-    DB_AWAY,
     FORBIDDEN,
     INVALID,
     KEY_IN_USE,
     KEY_REUSED,
+    KINDS,
     MOVED_ON,
     NO_TOKEN,
+    NOT_MIGRATED,
     SLOW_BODY,
     TOO_LARGE,
     WRONG_MEDIA,
     Kind,
 )
+from core.schemas import Schema, bounded, describe, parameters, reference
+from core.streams import Download
+from core.validation import row_type
 
 PROBLEM = "application/problem+json"
-SCHEMAS = "#/components/schemas/{name}"
-Schema = dict[str, Any]
-
-PROBLEM_SCHEMA: Schema = {
-    "type": "object",
-    "description": "An error (RFC 9457).",
-    "required": ["type", "title", "status", "detail", "codigo", "request_id"],
-    "properties": {
-        "type": {
-            "type": "string",
-            "format": "uri-reference",
-            "description": "The error's entry in /problemas.",
-        },
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What happened, in Spanish, for a person."},
-        "codigo": {"type": "string", "description": "What happened, for a program; it never changes."},
-        "request_id": {"type": "string"},
-        "error": {
-            "type": "string",
-            "description": "OAuth 2.0's own code (RFC 6749 section 5.2), at /login/.",
-        },
-        "errores": {
-            "type": "array",
-            "description": "What is wrong, field by field.",
-            "items": {
-                "type": "object",
-                "required": ["campo", "mensaje"],
-                "properties": {
-                    "campo": {"type": "string"},
-                    "mensaje": {"type": "string"},
-                    "indice": {"type": "integer", "description": "The row's place in a JSON list, from 0."},
-                    "linea": {"type": "integer", "description": "The line of a file, from 1."},
-                },
-            },
-        },
-    },
-}
-
-HEADERS: dict[str, Schema] = {
-    "X-Request-ID": {
-        "description": "Names the request in errors and logs; the client's own when it sends a sane one.",
-        "schema": {"type": "string"},
-    },
-    "ETag": {"description": "The version of the resource, for If-Match.", "schema": {"type": "string"}},
-    "Link": {
-        "description": "The next page, with rel=next, while there is one.",
-        "schema": {"type": "string"},
-    },
-    "X-Total-Count": {"description": "How many there are, when `total` asks.", "schema": {"type": "integer"}},
-    "Location": {"description": "Where the new resource is.", "schema": {"type": "string"}},
-    "Idempotent-Replayed": {
-        "description": "Says that this answer was given before.",
-        "schema": {"type": "string"},
-    },
-    "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}},
-    "WWW-Authenticate": {"description": "How to authenticate (RFC 6750).", "schema": {"type": "string"}},
-    "Allow": {"description": "The methods of the path.", "schema": {"type": "string"}},
-}
-
-SECURITY: Schema = {
-    "oauth2": {
-        "type": "oauth2",
-        "description": "Username and password become a token at /login/.",
-        "flows": {"password": {"tokenUrl": "/login/", "scopes": {}}},
-    },
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "A token of /login/.",
-    },
-}
-
-IF_MATCH = ("If-Match", "Change only this version: an ETag of the resource.", '"1"')
-IF_NONE_MATCH = ("If-None-Match", "Answer 304 when the resource still has this ETag.", '"0"')
-IDEMPOTENCY_KEY = ("Idempotency-Key", "Names the request: repeated, it has one effect.", "venta-2026-0001")
+PATH_ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1}
+DATABASE = [kind for kind in KINDS.values() if kind.codigo.startswith("bd_") and kind is not NOT_MIGRATED]
 
 
-def document(
-    routes: Iterable[BaseRoute], *, title: str, version: str, introduction: str, limits: Mapping[str, int]
-) -> Schema:
+def document(routes: Iterable[BaseRoute], *, info: Schema, limits: Mapping[str, int]) -> Schema:
     """The whole description; `limits` are the least lengths of the fields that a setting bounds."""
     maps = [route.app for route in routes if isinstance(route, Route) and isinstance(route.app, Methods)]
     endpoints = [endpoint for map_ in maps for endpoint in map_.endpoints.values()]
-    types = {repr(type_): type_ for endpoint in endpoints for type_ in _types(endpoint)}
-    schemas, components = msgspec.json.schema_components(types.values(), ref_template=SCHEMAS)
-    schema_of = dict(zip(types, map(_ecma, schemas), strict=True))
+    bodies, taken = describe((e.body_type for e in endpoints if e.body_type is not None), sent=False)
+    answers, sent = describe((type_ for e in endpoints for type_ in answers_of(e).values()), sent=True)
     paths: dict[str, Schema] = {}
     seen: set[str] = set()
     for map_ in maps:
+        path = map_.path.rstrip("/") or "/"
         for method, endpoint in map_.endpoints.items():
-            operation = _operation(endpoint, schema_of)
+            operation = _operation(endpoint, bodies, answers)
             if operation["operationId"] in seen:
-                operation["operationId"] += "_as" + re.sub(r"\W+", "_", map_.path).rstrip("_")
+                operation["operationId"] += "_as_" + re.sub(r"\W+", "_", path.rpartition("/")[2])
             seen.add(operation["operationId"])
-            paths.setdefault(map_.path, {})[method.lower()] = operation
+            paths.setdefault(path, {})[method.lower()] = operation
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version, "description": introduction},
+        "info": info,
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": about} for name, about in _tags(endpoints).items()],
         "paths": paths,
         "components": {
-            "schemas": _bounded({name: _ecma(schema) for name, schema in components.items()}, limits)
-            | {"Problema": PROBLEM_SCHEMA},
+            "schemas": bounded(sent | taken, limits) | {"Problema": PROBLEM_SCHEMA},
             "headers": HEADERS,
             "securitySchemes": SECURITY,
         },
     }
+
+
+def answers_of(endpoint: Endpoint) -> Mapping[str, Any]:
+    """What the endpoint answers with its own status: the type of each media type."""
+    if isinstance(endpoint.produces, Mapping):
+        return endpoint.produces
+    if endpoint.produces:
+        return dict.fromkeys(endpoint.produces, str)
+    answer = endpoint.answer
+    return {"application/json": get_args(answer)[0] if get_origin(answer) is Reply else answer}
+
+
+def example_of(body_type: Any) -> Any:
+    """A body that works; of a list, one with a single row."""
+    row = row_type(body_type)
+    return [row.EXAMPLE] if row else body_type.EXAMPLE
 
 
 def _tags(endpoints: Iterable[Endpoint]) -> dict[str, str]:
@@ -149,30 +91,7 @@ def _tags(endpoints: Iterable[Endpoint]) -> dict[str, str]:
     return {name: (module.__doc__ or "").strip() for name, module in modules.items()}
 
 
-def _types(endpoint: Endpoint) -> Iterator[Any]:
-    """The types of the body and the answer that have a JSON Schema."""
-    if endpoint.body_type is not None:
-        yield endpoint.body_type
-    if (answer := body_of(endpoint)) is not None:
-        yield answer
-
-
-def body_of(endpoint: Endpoint) -> Any:
-    """What the endpoint answers with its own status; None for a stream."""
-    answer = endpoint.answer
-    if get_origin(answer) is Reply:
-        (answer,) = get_args(answer)
-    return None if inspect.isclass(answer) and issubclass(answer, Response) else answer
-
-
-def example_of(body_type: Any) -> Any:
-    """A body that works; of a list, one with a single row."""
-    if get_origin(body_type) is list:
-        return [example_of(item) for item in get_args(body_type)]
-    return getattr(body_type, "EXAMPLE", {})
-
-
-def _operation(endpoint: Endpoint, schema_of: Mapping[str, Schema]) -> Schema:
+def _operation(endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mapping[str, Schema]) -> Schema:
     summary, _, description = inspect.cleandoc(endpoint.handler.__doc__ or "").partition("\n")
     operation: Schema = {
         "operationId": endpoint.name.replace(".", "_"),
@@ -183,10 +102,10 @@ def _operation(endpoint: Endpoint, schema_of: Mapping[str, Schema]) -> Schema:
         ),
         "security": [] if endpoint.public else [{"oauth2": []}, {"bearer": []}],
         "parameters": list(_parameters(endpoint)),
-        "responses": _responses(endpoint, schema_of),
+        "responses": _responses(endpoint, answers),
     }
     if endpoint.body_type is not None:
-        content = {"schema": schema_of[repr(endpoint.body_type)], "example": example_of(endpoint.body_type)}
+        content = {"schema": bodies[repr(endpoint.body_type)], "example": example_of(endpoint.body_type)}
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(endpoint.media, content)}
     elif endpoint.streams:
         contents = {
@@ -199,57 +118,46 @@ def _operation(endpoint: Endpoint, schema_of: Mapping[str, Schema]) -> Schema:
 
 def _parameters(endpoint: Endpoint) -> Iterator[Schema]:
     for name in endpoint.path_names:
-        schema = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1}
-        yield {"name": name, "in": "path", "required": True, "schema": schema}
-    if endpoint.query_type:
-        (reference,), components = msgspec.json.schema_components([endpoint.query_type], ref_template=SCHEMAS)
-        query = components[reference["$ref"].rpartition("/")[2]]
-        for name, schema in query["properties"].items():
-            yield {
-                "name": name,
-                "in": "query",
-                "required": name in query["required"],
-                "schema": _ecma(_without_null(schema)),
-            } | ({"description": schema["description"]} if "description" in schema else {})
+        yield {"name": name, "in": "path", "required": True, "schema": PATH_ID}
+    for name, (required, schema) in parameters(endpoint.query_type).items() if endpoint.query_type else ():
+        described = {"description": schema.pop("description")} if "description" in schema else {}
+        yield {"name": name, "in": "query", "required": required} | described | {"schema": schema}
     if MOVED_ON in endpoint.problems:
-        yield _header(*IF_MATCH)
+        yield IF_MATCH
     if endpoint.etag:
-        yield _header(*IF_NONE_MATCH)
+        yield IF_NONE_MATCH
     if endpoint.once:
-        yield _header(*IDEMPOTENCY_KEY)
+        yield IDEMPOTENCY_KEY
 
 
-def _header(name: str, description: str, example: str) -> Schema:
-    return {
-        "name": name,
-        "in": "header",
-        "description": description,
-        "schema": {"type": "string"},
-        "example": example,
-    }
-
-
-def _responses(endpoint: Endpoint, schema_of: Mapping[str, Schema]) -> Schema:
+def _responses(endpoint: Endpoint, answers: Mapping[str, Schema]) -> Schema:
     headers = ["X-Request-ID"]
     if endpoint.etag:
         headers.append("ETag")
     if endpoint.location:
         headers.append("Location")
+    if endpoint.query_type and "total" in endpoint.query_type.__struct_fields__:
+        headers.append("X-Total-Count")
     if endpoint.query_type and "despues" in endpoint.query_type.__struct_fields__:
-        headers += ["Link", "X-Total-Count"]
+        headers.append("Link")
+    if endpoint.answer is Download:
+        headers.append("Content-Disposition")
     if endpoint.once:
         headers.append("Idempotent-Replayed")
-    success: Schema = {"description": "Done.", "headers": _named(headers)}
-    answer = body_of(endpoint)
-    schema = {"type": "string"} if answer is None else schema_of[repr(answer)]
-    success["content"] = {media: {"schema": schema} for media in endpoint.produces}
-    responses = {str(status): success for status in (endpoint.status, *endpoint.also)}
+    content = {media: {"schema": answers[repr(type_)]} for media, type_ in answers_of(endpoint).items()}
+    responses = {
+        str(status): {
+            "description": HTTPStatus(status).phrase,
+            "headers": _named(headers),
+            "content": content,
+        }
+        for status in (endpoint.status, *endpoint.also)
+    }
     if endpoint.etag:
-        unchanged = {
+        responses["304"] = {
             "description": "Still the version of If-None-Match.",
             "headers": _named(["X-Request-ID", "ETag"]),
         }
-        responses["304"] = unchanged
     by_status: dict[int, list[Kind]] = {}
     for kind in _problems(endpoint):
         by_status.setdefault(kind.status, []).append(kind)
@@ -270,21 +178,18 @@ def _problems(endpoint: Endpoint) -> list[Kind]:
     if endpoint.admin:
         kinds.append(FORBIDDEN)
     if endpoint.database:
-        kinds += [DB_AWAY, BUSY]
+        kinds += [*DATABASE, BUSY]
     return list(dict.fromkeys(kinds))
 
 
 def _problem(kinds: list[Kind]) -> Schema:
     status = kinds[0].status
     headers = ["X-Request-ID"]
-    headers += {401: ["WWW-Authenticate"], 405: ["Allow"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(
-        status, []
-    )
-    codes = [kind.codigo for kind in kinds]
-    schema = {
-        "allOf": [{"$ref": SCHEMAS.format(name="Problema")}],
-        "properties": {"codigo": {"enum": codes}, "status": {"const": status}},
-    }
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers.append("WWW-Authenticate")
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE) or KEY_IN_USE in kinds:
+        headers.append("Retry-After")
+    codes = {"codigo": {"enum": [kind.codigo for kind in kinds]}, "status": {"const": status}}
     examples = {
         kind.codigo: {
             "summary": kind.title,
@@ -302,39 +207,9 @@ def _problem(kinds: list[Kind]) -> Schema:
     return {
         "description": " · ".join(f"`{kind.codigo}`: {kind.title}" for kind in kinds),
         "headers": _named(headers),
-        "content": {PROBLEM: {"schema": schema, "examples": examples}},
+        "content": {PROBLEM: {"schema": reference("Problema") | {"properties": codes}, "examples": examples}},
     }
 
 
 def _named(headers: list[str]) -> Schema:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
-
-
-def _without_null(schema: Schema) -> Schema:
-    """A query has no null: a parameter is there or not."""
-    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
-    rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default", "description")}
-    default = {"default": schema["default"]} if schema.get("default") is not None else {}
-    return (kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}) | rest | default
-
-
-def _ecma(schema: Any) -> Any:
-    """A schema whose patterns end as ECMAScript's do: its $ is Python's \\Z."""
-    if isinstance(schema, dict):
-        return {
-            name: value.removesuffix(r"\Z") + "$"
-            if name == "pattern" and isinstance(value, str)
-            else _ecma(value)
-            for name, value in schema.items()
-        }
-    return [_ecma(value) for value in schema] if isinstance(schema, list) else schema
-
-
-def _bounded(components: dict[str, Schema], limits: Mapping[str, int]) -> dict[str, Schema]:
-    """The components, with the least lengths that settings give some fields of new rows."""
-    for schema in components.values():
-        for name, least in limits.items():
-            field = schema.get("properties", {}).get(name, {})
-            if "minLength" in field:
-                field["minLength"] = least
-    return components

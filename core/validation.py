@@ -31,7 +31,7 @@ def body_decoder(type_: Any) -> Callable[[bytes], Any]:
 
     Raises Problem: 400 when it is not JSON, 422 with every field at fault when it does not fit."""
     decode = msgspec.json.Decoder(type_).decode
-    row = _row(type_)
+    row = row_type(type_)
     item = row or type_
     required = sum(field.required for field in msgspec.structs.fields(item)) if item is not None else 0
 
@@ -77,7 +77,7 @@ def _decode_pairs(encoded: bytes, type_: type[Struct], whole: str) -> Any:
     return struct
 
 
-def _row(type_: Any) -> Any:
+def row_type(type_: Any) -> Any:
     """What a list type is a list of; None for a type that is no list."""
     bare = get_args(type_)[0] if get_origin(type_) is Annotated else type_
     return get_args(bare)[0] if get_origin(bare) is list else None
@@ -118,7 +118,7 @@ def _errors(value: object, type_: Any) -> Iterator[Error]:
         yield _error("cuerpo", describe(info))
     else:
         for index, row in enumerate(value):
-            yield from ({"indice": index} | error for error in _struct_errors(row, _row(type_)))
+            yield from ({"indice": index} | error for error in _struct_errors(row, row_type(type_)))
 
 
 def _struct_errors(value: object, type_: type[Struct], *, strict: bool = True) -> list[Error]:

@@ -17,6 +17,7 @@ from core.problems import KINDS
 
 TITLE = "Ventas"
 VERSION = "1.0.0"
+LICENSE = {"name": "All rights reserved"}
 INTRODUCTION = """\
 Users (`usuario`) and their sales (`venta`), over PostgreSQL. Money is a whole number of cents, times are
 RFC 3339 in UTC, errors are [problems](/problemas) with a stable `codigo`.
@@ -49,7 +50,7 @@ class About(Struct, frozen=True):
     problemas: str
 
 
-@endpoint(public=True, database=False, produces=["application/json", "text/html"])
+@endpoint(public=True, database=False, produces={"application/json": About, "text/html": str})
 async def root(request: Request) -> Response:
     """Say what this is: JSON, or a page for a browser."""
     if "text/html" in request.headers.get("accept", ""):
@@ -80,7 +81,7 @@ async def docs(request: Request) -> Response:
 """)
 
 
-@endpoint(public=True, database=False, etag=True, produces=["application/json"])
+@endpoint(public=True, database=False, etag=True, produces={"application/json": dict})
 async def description(request: Request) -> Response:
     """Give the OpenAPI 3.1 description."""
     least = request.services.settings.password_min_length
@@ -116,9 +117,7 @@ def _build(router: Router, password_min_length: int) -> tuple[bytes, str]:
     """The description and its ETag."""
     document = openapi.document(
         router.routes,
-        title=TITLE,
-        version=VERSION,
-        introduction=INTRODUCTION,
+        info={"title": TITLE, "version": VERSION, "description": INTRODUCTION, "license": LICENSE},
         limits={"password": password_min_length},
     )
     body = msgspec.json.encode(document)

@@ -18,7 +18,7 @@ from sql.enlaces import Tipo
 
 ID_BYTES = 8
 UUID_BYTES = 16
-SAMPLE = "AAAAAAAAAAcd0xfIhZRIyrT2bZl8kZf_Rj2KKq0c9s0vCq5i0Xh3PA"
+EXAMPLE_TOKEN = "AAAAAAAAAAcd0xfIhZRIyrT2bZl8kZf_Rj2KKq0c9s0vCq5i0Xh3PA"  # noqa: S105 - of no link
 
 LinkToken = Annotated[
     str,
@@ -27,7 +27,7 @@ LinkToken = Annotated[
         max_length=100,
         pattern=r"^[A-Za-z0-9_-]+\Z",
         extra={"mensaje": "el código que llegó por correo"},
-        examples=[SAMPLE],
+        examples=[EXAMPLE_TOKEN],
     ),
 ]
 
@@ -74,7 +74,8 @@ def need_mail(services: Services) -> Mail:
 
 async def sweep(services: Services) -> None:
     """Forgets links that ended long ago."""
-    await enlaces.sweep(services.db)
+    while await enlaces.sweep(services.db):
+        pass
 
 
 def page(title: str, label: str, fields: str = "") -> Response:

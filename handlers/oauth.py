@@ -1,5 +1,7 @@
 """What OAuth clients expect beside the token endpoint: revocation (RFC 7009) and metadata (RFC 8414)."""
 
+from typing import ClassVar
+
 from msgspec import Struct, structs
 
 from core import refresh
@@ -10,6 +12,8 @@ from sql import sesiones
 
 class RevocationRequest(Struct, frozen=True):
     """RFC 7009 section 2.1, as a form or as JSON; the hint is not needed, others are ignored."""
+
+    EXAMPLE: ClassVar = {"token": "eyJhbGciOi…"}
 
     token: Text = ""
     token_type_hint: Text = ""

@@ -10,7 +10,7 @@ from core.problems import BAD_LINK, NO_MAIL, THROTTLED
 from core.validation import Body
 from handlers import throttle
 from handlers.fields import Correo, Password, normal
-from handlers.links import SAMPLE, LinkToken, bad_link, need_mail, page, read_token
+from handlers.links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
 from handlers.passwords import check_password
 from sql import enlaces, usuarios
 
@@ -22,13 +22,13 @@ FIELD = """\
 
 
 class Recovery(Body, frozen=True):
-    EXAMPLE: ClassVar = {"correo": "ana@example.com"}
+    EXAMPLE: ClassVar = {"correo": "eva@example.com"}
 
     correo: Correo
 
 
 class NewPassword(Body, frozen=True):
-    EXAMPLE: ClassVar = {"token": SAMPLE, "password": "una frase larga"}
+    EXAMPLE: ClassVar = {"token": EXAMPLE_TOKEN, "password": "otra frase larga"}
 
     token: LinkToken
     password: Password

@@ -1,6 +1,6 @@
 """What the token endpoint takes and gives (RFC 6749)."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -19,6 +19,8 @@ Text = Annotated[
 
 class TokenRequest(Struct, frozen=True):
     """RFC 6749 sections 4.3.2 and 6, as a form or as JSON; parameters it does not know are ignored (section 3.2)."""
+
+    EXAMPLE: ClassVar = {"username": "eva", "password": "una frase larga"}
 
     username: Text = ""
     password: Text = ""

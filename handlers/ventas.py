@@ -76,7 +76,7 @@ async def of_user(request: Request, id: int, query: UserSalesQuery) -> Reply[lis
 
 
 @endpoint(problems=[NO_SALE], etag=True)
-async def show(request: Request, id: int) -> Reply[Venta | None]:
+async def show(request: Request, id: int) -> Reply[Venta]:
     """Read a sale."""
     found = await ventas.by_id(request.db, id, owner(request.caller))
     if found is None:

@@ -10,7 +10,7 @@ from core.problems import BAD_LINK, NO_MAIL, THROTTLED
 from core.services import Services
 from core.validation import Body
 from handlers import throttle
-from handlers.links import SAMPLE, LinkToken, bad_link, need_mail, page, read_token
+from handlers.links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
 from handlers.once import once
 from sql import enlaces, usuarios
 
@@ -20,12 +20,12 @@ VERIFIED = Answered("Correo verificado correctamente")
 
 
 class Verification(Body, frozen=True):
-    EXAMPLE: ClassVar = {"token": SAMPLE}
+    EXAMPLE: ClassVar = {"token": EXAMPLE_TOKEN}
 
     token: LinkToken
 
 
-@endpoint(status=202, problems=[NO_MAIL, THROTTLED])
+@endpoint(status=202, also=[200], problems=[NO_MAIL, THROTTLED])
 @once
 async def send(request: Request) -> Reply[Answered]:
     """Have the mail sent that verifies one's correo; earlier ones stop working."""

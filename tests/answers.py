@@ -16,7 +16,7 @@ _seen: set[tuple[str, str]] = set()
 @cache
 def document() -> dict[str, Any]:
     """The description as a client reads it, with the settings of the tests."""
-    described = openapi.document(routes, title="Ventas", version="1", introduction="", limits={"password": 8})
+    described = openapi.document(routes, info={"title": "Ventas", "version": "1"}, limits={"password": 8})
     return json.loads(json.dumps(described))
 
 

@@ -1,0 +1,101 @@
+"""What the operations of the description share: the shape of an error, headers, ways to authenticate."""
+
+from core.schemas import Schema
+
+PROBLEM_SCHEMA: Schema = {
+    "type": "object",
+    "description": "An error (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "codigo", "request_id"],
+    "properties": {
+        "type": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "The error's entry in /problemas.",
+        },
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What happened, in Spanish, for a person."},
+        "codigo": {"type": "string", "description": "What happened, for a program; it never changes."},
+        "request_id": {"type": "string"},
+        "error": {
+            "type": "string",
+            "description": "OAuth 2.0's own code (RFC 6749 section 5.2), at /login/.",
+        },
+        "errores": {
+            "type": "array",
+            "description": "What is wrong, field by field.",
+            "items": {
+                "type": "object",
+                "required": ["campo", "mensaje"],
+                "properties": {
+                    "campo": {"type": "string"},
+                    "mensaje": {"type": "string"},
+                    "indice": {"type": "integer", "description": "The row's place in a JSON list, from 0."},
+                    "linea": {"type": "integer", "description": "The line of a file, from 1."},
+                },
+            },
+        },
+    },
+}
+
+
+def _always(description: str) -> Schema:
+    return {"description": description, "required": True, "schema": {"type": "string"}}
+
+
+HEADERS: dict[str, Schema] = {
+    "X-Request-ID": _always(
+        "Names the request in errors and logs; the client's own when it sends a sane one."
+    ),
+    "ETag": _always("The version of the resource, for If-Match and If-None-Match."),
+    "Location": _always("Where the new resource is."),
+    "Content-Disposition": _always("The name of the file."),
+    "WWW-Authenticate": _always("How to authenticate (RFC 6750)."),
+    "Link": {
+        "description": "The next page, with rel=next, while there is one.",
+        "schema": {"type": "string"},
+    },
+    "X-Total-Count": {"description": "How many there are, when `total` asks.", "schema": {"type": "integer"}},
+    "Idempotent-Replayed": {
+        "description": "`true`: this answer was given before.",
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}},
+}
+
+SECURITY: Schema = {
+    "oauth2": {
+        "type": "oauth2",
+        "description": "Username and password become a token at /login/.",
+        "flows": {
+            "password": {
+                "tokenUrl": "/login/",
+                "refreshUrl": "/login/",
+                "scopes": {"offline_access": "give a refresh token too"},
+            }
+        },
+    },
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of /login/.",
+    },
+}
+
+
+def request_header(name: str, description: str, example: str) -> Schema:
+    return {
+        "name": name,
+        "in": "header",
+        "description": description,
+        "schema": {"type": "string"},
+        "example": example,
+    }
+
+
+IF_MATCH = request_header("If-Match", "Change only this version: an ETag of the resource.", '"1"')
+IF_NONE_MATCH = request_header("If-None-Match", "Answer 304 when the resource still has this ETag.", '"0"')
+IDEMPOTENCY_KEY = request_header(
+    "Idempotency-Key", "Names the request: repeated, it has one effect.", "venta-2026-0001"
+)
