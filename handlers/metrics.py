@@ -19,6 +19,20 @@ from core.services import Services
 from sql import enlaces
 
 TELL_SECONDS = 1.0
+# The names of psycopg_pool's statistics; a total also has its unit in ours.
+POOL_TOTALS = {
+    "ventas_pool_loans_total": ("requests_num", 1),
+    "ventas_pool_waits_total": ("requests_queued", 1),
+    "ventas_pool_wait_seconds_total": ("requests_wait_ms", 0.001),
+    "ventas_pool_refused_total": ("requests_errors", 1),
+    "ventas_pool_lost_total": ("connections_lost", 1),
+}
+POOL_LEVELS = {
+    "ventas_pool_max": "pool_max",
+    "ventas_pool_open": "pool_size",
+    "ventas_pool_idle": "pool_available",
+    "ventas_pool_waiting": "requests_waiting",
+}
 PAGE_BYTES = resource.getpagesize()
 
 
@@ -89,14 +103,11 @@ def _report(services: Services, *, ended: bool = False) -> Report:
         (("ventas_sessions_known",), [services.known.known]),
     ]
     for name, database in databases.items():
-        pool = database.pool.get_stats()
-        totals.append((("ventas_pool_refused_total", name), [pool.get("requests_errors", 0)]))
-        levels += [
-            (("ventas_pool_size", name), [pool["pool_max"]]),
-            (("ventas_pool_lent", name), [pool["pool_size"] - pool["pool_available"]]),
-            (("ventas_pool_idle", name), [pool["pool_available"]]),
-            (("ventas_pool_waiting", name), [pool["requests_waiting"]]),
+        stats = database.pool.get_stats()
+        totals += [
+            ((metric, name), [stats.get(stat, 0) * unit]) for metric, (stat, unit) in POOL_TOTALS.items()
         ]
+        levels += [((metric, name), [stats.get(stat, 0)]) for metric, stat in POOL_LEVELS.items()]
         for lane_name, lane in database.lanes.items():
             batches: list[float] = [lane.sizes[size] for size in BATCHES]
             totals.append((("ventas_batch_askers", name, lane_name), [*batches, 0]))
