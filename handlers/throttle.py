@@ -64,7 +64,8 @@ async def verification(request: Request, usuario_id: int) -> None:
 
 async def sweep(services: Services) -> None:
     """Forgets what no limit remembers."""
-    await intentos.sweep(services.db)
+    while await intentos.sweep(services.db):
+        pass
 
 
 async def _attempt(request: Request, limits: dict[str, Limit]) -> Attempt:

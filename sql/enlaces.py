@@ -155,9 +155,19 @@ SELECT count(*), coalesce(extract(epoch FROM now() - min(creacion)), 0)::double 
 """
 
 SWEEP = """
--- enlaces.sweep: forgets links that ended a week ago; uses enlace_expira_idx
-DELETE FROM enlace
- WHERE expira < now() - interval '7 days'
+-- enlaces.sweep: forgets some of the links that ended a week ago; uses enlace_expira_idx, enlace_pkey
+WITH over AS (
+    SELECT usuario_id, tipo
+      FROM enlace
+     WHERE expira < now() - interval '7 days'
+     ORDER BY expira
+     LIMIT 100
+       FOR UPDATE SKIP LOCKED
+)
+DELETE FROM enlace AS e
+ USING over
+ WHERE e.usuario_id = over.usuario_id
+   AND e.tipo = over.tipo
 """
 
 

@@ -95,12 +95,18 @@ UPDATE intento AS i
 """
 
 SWEEP = """
--- intentos.sweep: forgets what no limit remembers after a day, and known addresses after a month; reads the whole table
-DELETE FROM intento
- WHERE clave IN (SELECT clave
-                   FROM intento
-                  WHERE ultimo < now() - CASE WHEN conocida THEN interval '30 days' ELSE interval '1 day' END
-                    FOR UPDATE SKIP LOCKED)
+-- intentos.sweep: forgets some of what no limit remembers after a day, and of the addresses known a month ago;
+-- reads the whole table; uses intento_pkey
+WITH over AS (
+    SELECT clave
+      FROM intento
+     WHERE ultimo < now() - CASE WHEN conocida THEN interval '30 days' ELSE interval '1 day' END
+     LIMIT 1000
+       FOR UPDATE SKIP LOCKED
+)
+DELETE FROM intento AS i
+ USING over
+ WHERE i.clave = over.clave
 """
 
 

@@ -1,9 +1,11 @@
 """A real SMTP server that keeps what it gets."""
 
+import asyncio
 import queue
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -18,6 +20,23 @@ TOKEN = re.compile(r"^(?:\S+#)?([A-Za-z0-9_-]{54})$", re.MULTILINE)
 SECONDS = 20
 
 
+class _Server(SMTP):
+    """Tells its postbox which connections are open, so that none is when its loop stops."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.event_handler.connections.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.event_handler.connections.discard(self)
+
+
+class _Controller(Controller):
+    def factory(self) -> SMTP:
+        return _Server(self.handler, **self.SMTP_kwargs)
+
+
 class Postbox:
     """Refuses who is in `refused`, with that reply; with `users`, takes mail only from who logs in."""
 
@@ -29,6 +48,7 @@ class Postbox:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
+        self.connections: set[SMTP] = set()
         self._mails: queue.Queue[EmailMessage] = queue.Queue()
 
     @contextmanager
@@ -38,13 +58,15 @@ class Postbox:
         options = {"tls_context": starttls, "require_starttls": starttls is not None}
         if self.users:
             options |= {"authenticator": self._log_in, "auth_required": True}
-        controller = Controller(
+        controller = _Controller(
             self, "127.0.0.1", self.port, ssl_context=tls, enable_SMTPUTF8=True, **options
         )
         controller.start()
         try:
             yield self
         finally:
+            while self.connections:
+                threading.Event().wait(0.01)
             controller.stop()
 
     def mail(self) -> EmailMessage:
