@@ -110,13 +110,18 @@ PAGE_BY_AFFECTED = f"""
 SELECT {COLUMNS}{MATCHING}
    AND afectado_id = %(afectado_id)s{NEWEST_FIRST}"""
 
+# Not `accion = …`: then its index would give the order no sooner than auditoria_creacion_idx, which may be read instead
+# from end to end for an accion that is rare.
 PAGE_BY_ACCION = f"""
 -- auditoria.page_by_accion: what happened of one kind; uses auditoria_accion_idx
 SELECT {COLUMNS}{MATCHING}
-   AND accion = %(accion)s{NEWEST_FIRST}"""
+   AND accion = ANY (ARRAY[%(accion)s])
+ ORDER BY accion DESC, creacion DESC, id DESC
+ LIMIT %(limit)s
+"""
 
 COUNT = f"""
--- auditoria.count: how many records a list has in all; reads them, only when asked; uses auditoria_creacion_idx
+-- auditoria.count: how many records a list has in all, when asked; reads all that match; uses auditoria_creacion_idx
 SELECT count(*){MATCHING}
 """
 

@@ -34,46 +34,43 @@ SELECT id, username, nombre, apellido, correo
  LIMIT %(limit)s
 """
 
+# Not `rol = …`: then its index would give the order no sooner than usuario_pkey, which may be read instead from end to
+# end for the few who are admin.
 PAGE_BY_ROL = """
 -- directorio.page_by_rol: the users of one rol after a given id; uses usuario_rol_idx
 SELECT id, username, nombre, apellido, correo
   FROM usuario
- WHERE rol = %(rol)s
+ WHERE rol = ANY (ARRAY[%(rol)s])
    AND id > %(after)s
    AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
- ORDER BY id
+ ORDER BY rol, id
  LIMIT %(limit)s
 """
 
-_MATCHING = """
-  FROM (SELECT id FROM usuario
-         WHERE lower(username) ~>=~ lower(%(low)s) AND lower(username) ~<~ lower(%(high)s)
-         UNION
-        SELECT id FROM usuario
-         WHERE lower(correo) ~>=~ lower(%(low)s) AND lower(correo) ~<~ lower(%(high)s)
-         UNION
-        SELECT id FROM usuario
-         WHERE lower(nombre) ~>=~ lower(%(low)s) AND lower(nombre) ~<~ lower(%(high)s)
-         UNION
-        SELECT id FROM usuario
-         WHERE lower(apellido) ~>=~ lower(%(low)s) AND lower(apellido) ~<~ lower(%(high)s)
-       ) AS matching
-  JOIN usuario AS u ON u.id = matching.id
- WHERE (%(estado)s::boolean IS NULL OR u.estado = %(estado)s)
-   AND (%(rol)s::text IS NULL OR u.rol = %(rol)s)
-"""
+MATCHING = """
+ WHERE (lower(username) ~>=~ lower(%(low)s) AND lower(username) ~<~ lower(%(high)s)
+        OR lower(correo) ~>=~ lower(%(low)s) AND lower(correo) ~<~ lower(%(high)s)
+        OR lower(nombre) ~>=~ lower(%(low)s) AND lower(nombre) ~<~ lower(%(high)s)
+        OR lower(apellido) ~>=~ lower(%(low)s) AND lower(apellido) ~<~ lower(%(high)s))
+   AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
+   AND (%(rol)s::text IS NULL OR rol = %(rol)s)"""
 
 PAGE_BY_PREFIX = f"""
--- directorio.page_by_prefix: the users whose names or correo begin so, after a given id;
--- uses usuario_username_key, usuario_correo_key, usuario_nombre_idx, usuario_apellido_idx
-SELECT u.id, u.username, u.nombre, u.apellido, u.correo{_MATCHING}
-   AND u.id > %(after)s
- ORDER BY u.id
- LIMIT %(limit)s
+-- directorio.page_by_prefix: the users whose names or correo begin so, after a given id; reads all that match;
+-- uses usuario_username_key, usuario_correo_key, usuario_nombre_idx, usuario_apellido_idx, usuario_pkey
+WITH matching AS MATERIALIZED (
+SELECT id
+  FROM usuario{MATCHING}
+   AND id > %(after)s
+)
+SELECT id, username, nombre, apellido, correo
+  FROM usuario
+ WHERE id IN (SELECT id FROM matching ORDER BY id LIMIT %(limit)s)
+ ORDER BY id
 """
 
 COUNT = """
--- directorio.count: how many users a list has in all; reads the whole table, only when asked to
+-- directorio.count: how many users a list has in all, when asked; reads the whole table
 SELECT count(*)
   FROM usuario
  WHERE (%(estado)s::boolean IS NULL OR estado = %(estado)s)
@@ -81,13 +78,14 @@ SELECT count(*)
 """
 
 COUNT_BY_PREFIX = f"""
--- directorio.count_by_prefix: how many users a search has in all;
+-- directorio.count_by_prefix: how many users a search has in all, when asked; reads all that match;
 -- uses usuario_username_key, usuario_correo_key, usuario_nombre_idx, usuario_apellido_idx
-SELECT count(*){_MATCHING}
+SELECT count(*)
+  FROM usuario{MATCHING}
 """
 
 ESTIMATE = """
--- directorio.estimate: about how many users there are, as of the last ANALYZE; uses pg_class_relname_nsp_index
+-- directorio.estimate: about how many users there are, as of the last ANALYZE; uses no index
 SELECT greatest(reltuples, 0)::bigint
   FROM pg_class
  WHERE oid = 'usuario'::regclass

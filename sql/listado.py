@@ -59,12 +59,13 @@ SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING_OF_USER}
 """
 
 COUNT = f"""
--- listado.count: how many sales a list has in all; reads them, only when asked; uses venta_creacion_idx
+-- listado.count: how many sales a list has in all, when asked; reads all that match; uses venta_creacion_idx
 SELECT count(*){MATCHING}
 """
 
 COUNT_OF_USER = f"""
--- listado.count_of_user: how many sales one user's list has in all; uses venta_usuario_id_creacion_idx
+-- listado.count_of_user: how many sales one user's list has in all, when asked; reads all that match;
+-- uses venta_usuario_id_creacion_idx
 SELECT count(*){MATCHING_OF_USER}
 """
 

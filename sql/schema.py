@@ -24,7 +24,8 @@ SELECT c.relname,
 
 COLUMNS = """
 -- schema.columns: their columns, in order; uses no index
-SELECT c.relname, a.attname, replace(format_type(a.atttypid, a.atttypmod), 'timestamp with time zone', 'timestamptz'), a.attnotnull,
+SELECT c.relname, a.attname,
+       replace(format_type(a.atttypid, a.atttypmod), 'timestamp with time zone', 'timestamptz'), a.attnotnull,
        CASE WHEN a.attidentity = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), '') ELSE 'identity' END,
        coalesce(col_description(c.oid, a.attnum), '')
   FROM pg_class AS c

@@ -119,7 +119,7 @@ WITH over AS (
       FROM sesion
      WHERE expira < now() - interval '2 days'
      ORDER BY expira
-     LIMIT 1000
+     LIMIT 100
        FOR UPDATE SKIP LOCKED
 )
 DELETE FROM sesion AS s

@@ -195,7 +195,7 @@ SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM changed),
 
 DELETE = """
 -- usuarios.delete: the user and, by cascade, their sales and sessions; recorded, and told to every process;
--- uses usuario_pkey, sesion_pkey, venta_pkey
+-- uses usuario_pkey, sesion_pkey, venta_pkey, idempotencia_pkey, enlace_pkey
 WITH target AS (
     SELECT id, version, jsonb_build_object('username', username, 'correo', correo, 'rol', rol) AS valores
       FROM usuario

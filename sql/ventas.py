@@ -104,8 +104,7 @@ SELECT asked.n, v.version, v.id, v.usuario_id, v.venta, v.ventas_productos, v.cr
 """
 
 UPDATE = """
--- ventas.update: changes what was sent, if the caller may and the version is one asked for;
--- uses venta_id_idx, venta_pkey
+-- ventas.update: changes what was sent, if the caller may and the version is one asked for; uses venta_id_idx
 WITH target AS (
     SELECT usuario_id, id, version
       FROM venta
@@ -127,7 +126,7 @@ SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM changed)
 """
 
 DELETE = """
--- ventas.delete: a sale, if the caller may and the version is one asked for; uses venta_id_idx, venta_pkey
+-- ventas.delete: a sale, if the caller may and the version is one asked for; uses venta_id_idx
 WITH target AS (
     SELECT usuario_id, id, version
       FROM venta
