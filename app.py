@@ -22,6 +22,7 @@ from core.services import Services
 from core.sweeps import Sweep, sweeping
 from handlers import (
     audit,
+    budget,
     bulk,
     commands,
     docs,
@@ -124,6 +125,7 @@ def application(environ: Mapping[str, str]) -> Api:
             sweeping(sweeps(services)),
             outbox.sending(services),
             metrics.telling(services),
+            budget.watching(services),
         ):
             yield stack(services)
 

@@ -71,9 +71,17 @@ class Siblings:
     def __init__(self) -> None:
         secret = sha256(multiprocessing.current_process().authkey).hexdigest()  # they share it
         self._folder = Path(tempfile.gettempdir()) / f"ventas-{secret[:32]}"
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+
+    def first(self, task: str) -> bool:
+        """Whether this is the first process to ask so: one is to do the task for all."""
+        try:
+            (self._folder / task).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
     def tell(self, report: Report) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         draft = self._folder / f"{getpid()}.new"
         draft.write_bytes(msgspec.json.encode(report))
         draft.replace(draft.with_suffix(".json"))

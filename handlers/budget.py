@@ -1,0 +1,46 @@
+"""The connection budget: what all processes together may open, against what the database allows."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from core.problems import DatabaseUnavailable
+from core.services import Services
+from sql import conexiones
+
+log = logging.getLogger("ventas")
+
+
+@asynccontextmanager
+async def watching(services: Services) -> AsyncIterator[None]:
+    """Warns, meanwhile, when the budget cannot be met; behind a pooler there is none."""
+    task = asyncio.create_task(_watch(services))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _watch(services: Services) -> None:
+    settings = services.settings
+    if settings.db_prepare == "off" or (services.siblings and not services.siblings.first("budget")):
+        return
+    processes = settings.web_concurrency * settings.instances
+    listener = 1
+    needed = processes * (settings.db_pool_max + listener)
+    try:
+        allowed = await conexiones.allowed(services.db)
+    except DatabaseUnavailable:
+        return
+    if needed > allowed:
+        log.warning(
+            "%d connections may be needed (%d processes with DB_POOL_MAX=%d and a listener), the database allows %d: "
+            "set DB_POOL_MAX=%d, or WEB_CONCURRENCY or INSTANCES lower",
+            needed,
+            processes,
+            settings.db_pool_max,
+            allowed,
+            max(1, allowed // processes - listener),
+        )
