@@ -89,7 +89,9 @@ class Database(Executor):
 
     A read whose connection dies is repeated once on another; a change never."""
 
-    def __init__(self, url: str, *, pool_max: int, timeout: float, prepare: bool, coalesce: bool) -> None:
+    def __init__(
+        self, url: str, *, pool_min: int, pool_max: int, timeout: float, prepare: bool, coalesce: bool
+    ) -> None:
         self._connector = Connector(url, timeout=timeout, prepare=prepare)
         self._timeout = timeout
         self.lanes: dict[str, Lane] = {}
@@ -99,7 +101,8 @@ class Database(Executor):
                 "pages": Lane(self._wire, most=MOST_PAGES, timeout=timeout, repeats=True),
                 "writes": Lane(self._wire, most=MOST_ROWS, timeout=timeout, repeats=False),
             }
-        self.pool = Pool(self._connector, size=pool_max - len(self.lanes), timeout=timeout)
+        most = pool_max - len(self.lanes)
+        self.pool = Pool(self._connector, least=min(pool_min, most), most=most, timeout=timeout)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -108,11 +111,10 @@ class Database(Executor):
             async with self.pool.connection() as connection, connection.transaction():
                 yield Transaction(connection)
 
-    async def warm(self, connections: int) -> None:
+    async def warm(self) -> None:
         """Connects before the first request needs it; a database that is away is no error yet."""
-        with suppress(DatabaseUnavailable), as_problems():
+        with suppress(DatabaseUnavailable):
             await self._gather("reads", "SELECT 1 AS n", {})
-            await self.pool.fill(min(connections, self.pool.size))
 
     async def close(self) -> None:
         """Lets the lanes finish, then closes every connection."""
@@ -129,7 +131,8 @@ class Database(Executor):
             except psycopg.Error:
                 if connection is None or not connection.closed or not _reads(sql):
                     raise
-            async with self.pool.connection(fresh=True) as connection:
+            await self.pool.drain()
+            async with self.pool.connection() as connection:
                 return await _execute(connection, sql, parameters)
 
     async def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> list[Columns]:
@@ -160,8 +163,11 @@ async def open_database(
 
     `pool_max` counts all its connections, lanes included; `timeout` is in seconds. `prepare=False` is for
     PgBouncer; `coalesce=False` sends each statement alone, as do fewer connections than lanes need."""
-    database = Database(url, pool_max=pool_max, timeout=timeout, prepare=prepare, coalesce=coalesce)
-    warming = asyncio.create_task(database.warm(pool_min))
+    database = Database(
+        url, pool_min=pool_min, pool_max=pool_max, timeout=timeout, prepare=prepare, coalesce=coalesce
+    )
+    await database.pool.open()
+    warming = asyncio.create_task(database.warm())
     try:
         yield database
     finally:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from core.problems import (
+    BUSY,
     DB_AWAY,
     DB_FULL,
     DB_POOL,
@@ -30,6 +32,10 @@ BY_STATE: dict[str | None, Kind] = {
     "57P02": DB_RESTARTING,  # crash_shutdown
     "57P03": DB_RESTARTING,  # cannot_connect_now
 }
+BY_CLASS: dict[type[Exception], Kind] = {
+    PoolTimeout: DB_POOL,
+    TooManyRequests: BUSY,
+}
 BY_TEXT = {  # libpq gives no SQLSTATE for a refused connection
     "starting up": DB_RESTARTING,
     "shutting down": DB_RESTARTING,
@@ -48,7 +54,7 @@ def problem_of(error: Exception) -> Exception:
         return error
     if isinstance(error, psycopg.IntegrityError) and error.diag.constraint_name:
         return violated(error.diag.constraint_name)
-    if kind := BY_STATE.get(error.sqlstate):
+    if kind := BY_STATE.get(error.sqlstate) or BY_CLASS.get(type(error)):
         return DatabaseUnavailable(kind)
     if isinstance(error, psycopg.OperationalError):
         kinds = [kind for words, kind in BY_TEXT.items() if words in str(error)]

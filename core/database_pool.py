@@ -4,17 +4,16 @@ import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
 from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper
+from psycopg_pool import AsyncConnectionPool
 
 from core.database_wire import LOOKS, STALE
-from core.problems import BUSY, DB_POOL, DatabaseUnavailable
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -36,6 +35,7 @@ SETTINGS = {
 }
 
 log = logging.getLogger("ventas.database")
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it warns at each attempt, Connector once
 
 
 class Connector:
@@ -48,25 +48,25 @@ class Connector:
         self.prepare = prepare
         self._parameters = PARAMETERS | {"connect_timeout": math.ceil(timeout)} | conninfo_to_dict(url)
         self._settings = SETTINGS | {"lock_timeout": f"{timeout}s"}
-        self._failure = ""
+        self.failure = ""
         self._pause_ends = 0.0
 
     async def open(self, **settings: str) -> Connection:
         """A new connection, in autocommit mode and with `settings`. Raises psycopg.OperationalError."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._pause_ends:
-            raise psycopg.OperationalError(self._failure)
+            raise psycopg.OperationalError(self.failure)
         try:
             connection = await self._connect(self._settings | settings)
         except psycopg.Error as error:
-            if not self._failure:
+            if not self.failure:
                 log.warning("database away: %s", error)
-            self._failure = str(error)
+            self.failure = str(error)
             self._pause_ends = loop.time() + PAUSE_SECONDS
             raise
-        if self._failure:
+        if self.failure:
             log.warning("database back")
-            self._failure = ""
+            self.failure = ""
         return connection
 
     async def _connect(self, settings: dict[str, str]) -> Connection:
@@ -90,85 +90,53 @@ class Connector:
         return connection
 
 
-class Pool:
-    """At most `size` connections, lent in turn; who finds none idle opens one, and knows if that fails."""
+class Connected(psycopg.AsyncConnection[Any]):
+    """A connection as the pool makes it: the Connector's."""
 
-    def __init__(self, connector: Connector, *, size: int, timeout: float) -> None:
-        self.size = size
-        self.idle: list[Connection] = []
-        self.lent = 0
-        self.waiting = 0
-        self.refused = 0
+    @classmethod
+    async def connect(cls, conninfo: str = "", *, connector: Connector, **_: Any) -> Connection:  # type: ignore[override]
+        return await connector.open()
+
+
+class Pool(AsyncConnectionPool[Connection]):
+    """psycopg's pool; but who waits for a connection hears at once that none can be made.
+
+    Raises psycopg.OperationalError: TooManyRequests when too many wait, PoolTimeout after `timeout` seconds."""
+
+    def __init__(self, connector: Connector, *, least: int, most: int, timeout: float) -> None:
+        super().__init__(
+            connection_class=Connected,
+            kwargs={"connector": connector},
+            min_size=least,
+            max_size=most,
+            open=False,
+            check=self._look,
+            timeout=timeout,
+            max_waiting=MOST_WAITING,
+            reconnect_timeout=0,
+        )
         self._connector = connector
-        self._timeout = timeout
-        self._turns = asyncio.Semaphore(size)
-        self._open = True
 
     @asynccontextmanager
-    async def connection(self, *, fresh: bool = False) -> AsyncIterator[Connection]:
-        """Lends a connection that is alive as far as its socket tells; a `fresh` one when the idle are in doubt.
-
-        Raises DatabaseUnavailable after `timeout` seconds without a turn, and psycopg.OperationalError."""
-        await self._take_turn()
-        self.lent += 1
-        try:
-            if fresh:
-                await self._close_idle()
-            connection = self._take_idle() or await self._connector.open()
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ASYNC109
+        """Lends a connection that is alive as far as its socket tells."""
+        async with super().connection(timeout) as connection:
             try:
                 yield connection
             except psycopg.Error as error:
                 if error.sqlstate in STALE:
                     await connection.close()
                 raise
-            finally:
-                await self._give_back(connection)
-        finally:
-            self.lent -= 1
-            self._turns.release()
 
-    async def fill(self, count: int) -> None:
-        """Opens connections until `count` are there. Raises psycopg.OperationalError."""
-        async with AsyncExitStack() as stack:
-            for _ in range(count):
-                await stack.enter_async_context(self.connection())
+    async def reconnect_failed(self) -> None:
+        """Refuses those who wait for connections of which there are none, nor will be."""
+        while self._waiting and not self._nconns:
+            await self._waiting.popleft().fail(psycopg.OperationalError(self._connector.failure))
 
-    async def close(self) -> None:
-        """Closes what is idle now, and what is lent as it comes back."""
-        self._open = False
-        await self._close_idle()
-
-    async def _take_turn(self) -> None:
-        if self.waiting >= MOST_WAITING:
-            self.refused += 1
-            raise DatabaseUnavailable(BUSY)
-        self.waiting += 1
+    async def _look(self, connection: Connection) -> None:
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._turns.acquire()
-        except TimeoutError:
-            self.refused += 1
-            raise DatabaseUnavailable(DB_POOL) from None
-        finally:
-            self.waiting -= 1
-
-    def _take_idle(self) -> Connection | None:
-        while self.idle:
-            connection = self.idle.pop()
-            try:
-                for _ in range(LOOKS):
-                    connection.pgconn.consume_input()
-                return connection
-            except psycopg.OperationalError:
-                continue
-        return None
-
-    async def _close_idle(self) -> None:
-        while self.idle:
-            await self.idle.pop().close()
-
-    async def _give_back(self, connection: Connection) -> None:
-        if self._open and connection.info.transaction_status == TransactionStatus.IDLE:
-            self.idle.append(connection)
-        else:
-            await connection.close()
+            for _ in range(LOOKS):
+                connection.pgconn.consume_input()
+        except psycopg.OperationalError:
+            await self.drain()  # what ended this one ended the other idle ones too
+            raise
