@@ -2,8 +2,8 @@
 
 import pytest
 from conftest import member
-from nodes import node, standby_of, url_of
 
+from bench.nodes import node, standby_of, url_of
 from core import migration_guard
 
 
@@ -34,7 +34,7 @@ def test_what_was_written_is_read_at_once(served):
 
 
 def test_a_follower_that_lags_is_not_read(pair, served):
-    primary, standby = pair
+    _, standby = pair
     with member(served, "ana") as ana:
         standby.execute("SELECT pg_wal_replay_pause()")
         try:
