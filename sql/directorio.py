@@ -24,8 +24,23 @@ class Filters(Struct, frozen=True):
         return {"low": q, "high": q + chr(0x10FFFF), "estado": self.estado, "rol": self.rol}
 
 
+EVERYONE = Filters()
+
 PAGE = """
--- directorio.page: the users after a given id; uses usuario_pkey
+-- directorio.page: for each asker, the users after a given id; uses usuario_pkey
+SELECT asked.n, u.id, u.username, u.nombre, u.apellido, u.correo
+  FROM unnest(%(after)s::bigint[], %(limit)s::bigint[]) WITH ORDINALITY AS asked (after, "limit", n)
+ CROSS JOIN LATERAL (
+       SELECT id, username, nombre, apellido, correo
+         FROM usuario
+        WHERE id > asked.after
+        ORDER BY id
+        LIMIT asked."limit"
+       ) AS u
+"""
+
+PAGE_BY_ESTADO = """
+-- directorio.page_by_estado: the users that have an estado, or any, after a given id; uses usuario_pkey
 SELECT id, username, nombre, apellido, correo
   FROM usuario
  WHERE id > %(after)s
@@ -94,9 +109,11 @@ SELECT greatest(reltuples, 0)::bigint
 
 async def page(db: Runner, filters: Filters, *, after: int, limit: int) -> list[Publico]:
     """Up to `limit` users by rising id, those after `after`."""
+    if filters == EVERYONE:
+        return await db.gather_many(Publico, PAGE, after=after, limit=limit)
     return await db.many(
         Publico,
-        filters.choose(PAGE_BY_PREFIX, PAGE_BY_ROL, PAGE),
+        filters.choose(PAGE_BY_PREFIX, PAGE_BY_ROL, PAGE_BY_ESTADO),
         **filters.parameters,
         after=after,
         limit=limit,
