@@ -486,8 +486,8 @@ def test_through_a_pooler_it_asks_for_the_direct_url(empty_database: str, folder
 
 
 @contextmanager
-def pgbouncer(url: str, mode: str) -> Iterator[str]:
-    """The URL of a PgBouncer before the database at `url`."""
+def pgbouncer(url: str, mode: str, **settings: object) -> Iterator[str]:
+    """The URL of a PgBouncer, with more settings, before the database at `url`."""
     program = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/bin:/opt/homebrew/bin")
     if program is None:
         pytest.skip("needs pgbouncer")
@@ -505,6 +505,7 @@ def pgbouncer(url: str, mode: str) -> Iterator[str]:
             auth_type = trust
             auth_file = {folder}/users
             """.replace(" " * 12, "")
+            + "".join(f"{name} = {value}\n" for name, value in settings.items())
         )
         pooled = make_conninfo(**database | {"host": str(folder), "port": "6432"})
         with subprocess.Popen([program, "-q", folder / "ini"], **as_account()) as process:
