@@ -35,6 +35,7 @@ def serve(settings: Settings, *, reload: bool) -> int:
         server.run()
         return 0 if server.started else STARTUP_FAILURE
     listener = config.bind_socket()
+    listener.listen(config.backlog)  # who comes before the processes are up waits
     _announce(listener)
     supervisor = Multiprocess(config, sockets=[listener])
     supervisor.run()

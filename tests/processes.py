@@ -32,14 +32,15 @@ class ServerProcess:
     def kill(self) -> None:
         """At once, with no chance to clean up: kill -9."""
         self.process.kill()
-        self._forget()
+        self.wait()
 
     def stop(self) -> int:
         """As an operator does; returns the exit code."""
         self.process.terminate()
-        return self._forget()
+        return self.wait()
 
-    def _forget(self) -> int:
+    def wait(self) -> int:
+        """Returns the exit code once it has ended."""
         code = self.process.wait(30)
         assert self.process.stdout
         self.process.stdout.close()
