@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import InsufficientPrivilege
 
 FOLDER = Path(__file__).resolve().parents[1] / "migrations"
 NAME = re.compile(r"[0-9]+_\w+")
@@ -118,6 +119,9 @@ def plain_errors() -> Iterator[None]:
     """Turns the driver's errors into MigrationError."""
     try:
         yield
+    except InsufficientPrivilege as error:
+        advice = "migrate as the owner of the tables, then run docs/roles.sql"
+        raise MigrationError(f"{one_line(error)}: {advice}") from error
     except psycopg.Error as error:
         raise MigrationError(one_line(error)) from error
 

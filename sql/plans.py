@@ -59,8 +59,9 @@ class Planner:
         written = numbered(query)
         self._execute(f"PREPARE planned AS {written.sql.decode()}")
         try:
-            [(types,)] = self._execute(TYPES).fetchall()
-            yield dict(zip(written.names, types, strict=True))
+            with self.connection.transaction():
+                [(types,)] = self._execute(TYPES).fetchall()
+                yield dict(zip(written.names, types, strict=True))
         finally:
             self._execute("DEALLOCATE planned")
 
@@ -71,7 +72,8 @@ class Planner:
 @contextmanager
 def planning(url: str) -> Iterator[Planner]:
     """A planner on the database at `url`, where it leaves nothing behind."""
-    with psycopg.connect(url) as connection:
+    # psycopg must prepare nothing: after a rollback it would deallocate what we prepare, too.
+    with psycopg.connect(url, prepare_threshold=None) as connection:
         connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         for statement in statements():
             if STAGING.match(statement.body):

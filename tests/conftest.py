@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import answers
@@ -28,6 +29,7 @@ SETTINGS = {
     "FIRST_ADMIN": "register",
 }
 PASSWORD = "una clave larga"
+ROLES = Path(__file__).parents[1] / "docs" / "roles.sql"
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one, for all: making it takes longer than most tests
 
@@ -46,31 +48,39 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def template(postgres: str) -> Iterator[str]:
-    """The name of a migrated database, to be cloned."""
-    with _database(postgres, "template") as name:
-        migration_guard.apply(database_url(postgres, name), say=lambda line: None)
+    """The name of a migrated database, with its roles, to be cloned."""
+    with new_database(postgres, "template") as name:
+        url = database_url(postgres, name)
+        migration_guard.apply(url, say=lambda line: None)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(ROLES.read_text("utf-8"))
+            for role in ("ventas_app", "ventas_lectura"):
+                connection.execute(f"ALTER ROLE {role} PASSWORD '{role}'")
         yield name
 
 
 @pytest.fixture
 def database(postgres: str, template: str) -> Iterator[str]:
     """The URL of a database of the test's own, migrated and empty."""
-    with _database(postgres, "test", template=template) as name:
+    with new_database(postgres, "test", template=template) as name:
         yield database_url(postgres, name)
 
 
 @pytest.fixture
 def empty_database(postgres: str) -> Iterator[str]:
     """The URL of a database without any migration."""
-    with _database(postgres, "empty") as name:
+    with new_database(postgres, "empty") as name:
         yield database_url(postgres, name)
 
 
 @pytest.fixture
 def serve(database: str) -> Iterator[Callable[..., str]]:
-    """A function that starts a server on the test's database, with more settings, and returns its URL."""
+    """A function that starts a server on the test's database, as the application's role, with more settings.
+
+    It returns the server's URL."""
+    url = url_as("ventas_app", database)
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(running({"DATABASE_URL": database} | settings))
+        yield lambda **settings: stack.enter_context(running({"DATABASE_URL": url} | settings))
 
 
 @pytest.fixture
@@ -180,8 +190,14 @@ def database_url(server: str, name: str) -> str:
     return urlsplit(server)._replace(path=f"/{name}").geturl()
 
 
+def url_as(role: str, url: str) -> str:
+    """The URL of the same database for another role."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{role}:{role}@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
 @contextmanager
-def _database(server: str, kind: str, template: str | None = None) -> Iterator[str]:
+def new_database(server: str, kind: str, template: str | None = None) -> Iterator[str]:
     name = f"{kind}_{os.getpid()}_{next(_numbers)}"
     create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
     if template:

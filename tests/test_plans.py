@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import _database, database_url
+from conftest import database_url, new_database
 
 from sql import particiones
 from sql.catalogue import Statement, statements
@@ -96,7 +96,9 @@ class Large:
         for _, _, table, cascades, index in connection.execute(REFERENCES):
             if cascades:
                 self.cascades.setdefault(table, set()).add(index)
-        counted = connection.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > %s", [LARGE])
+        counted = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > %s", [LARGE]
+        )
         self.tables = {table for (table,) in counted}
 
     def nodes(self, statement: Statement) -> Iterator[dict[str, Any]]:
@@ -124,7 +126,7 @@ def _nodes(node: dict[str, Any], table: str | None, tables: set[str]) -> Iterato
 
 @pytest.fixture(scope="module")
 def large(postgres: str, template: str) -> Iterator[Large]:
-    with _database(postgres, "large", template=template) as name:
+    with new_database(postgres, "large", template=template) as name:
         url = database_url(postgres, name)
         particiones.make_months(url, say=lambda line: None)
         with closing(psycopg.connect(url, autocommit=True)) as connection:

@@ -1,0 +1,102 @@
+-- Who may do what in the database, as three roles:
+--
+--   the owner       who runs this file and `python app.py migrate`: all is theirs;
+--   ventas_app      as whom the application runs: the columns and verbs that its statements need (docs/statements.md), no
+--                   DDL, and of the audit nothing but to add and to read;
+--   ventas_lectura  for reports: users, sales and the audit, to read; no password hashes, and nothing of sessions, links,
+--                   keys and attempts.
+--
+-- Run it as the owner, after each `python app.py migrate` and before the new release starts:
+--
+--   psql -v ON_ERROR_STOP=1 -f docs/roles.sql "$DATABASE_URL"
+--
+-- All or nothing of it happens, and it may be run any number of times. The first time the owner needs CREATEROLE, or
+-- somebody who has it makes the two roles. Neither gets a password here: \password ventas_app. Then the application's
+-- DATABASE_URL is that of ventas_app, and the release's, which migrates, stays the owner's. A table or column that a
+-- migration adds is closed to both roles until this file, of the same release, opens what it needs; default privileges
+-- would open all of it.
+
+BEGIN;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ventas_app') THEN
+        CREATE ROLE ventas_app LOGIN;
+        -- What the application asks for itself, except through a pooler.
+        ALTER ROLE ventas_app SET statement_timeout = '20s';
+        ALTER ROLE ventas_app SET lock_timeout = '3s';
+        ALTER ROLE ventas_app SET idle_in_transaction_session_timeout = '60s';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ventas_lectura') THEN
+        CREATE ROLE ventas_lectura LOGIN;
+    END IF;
+    -- TEMPORARY is for the table in which an import waits until all of its rows are known to be good.
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC, ventas_app, ventas_lectura', current_database());
+    EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO ventas_app', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO ventas_lectura', current_database());
+END
+$$;
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC, ventas_app, ventas_lectura;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, ventas_app, ventas_lectura;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, ventas_app, ventas_lectura;
+
+GRANT USAGE ON SCHEMA public TO ventas_app, ventas_lectura;
+
+-- The application.
+
+GRANT SELECT,
+      INSERT (username, password, nombre, apellido, direccion, telefono, correo, estado, rol),
+      UPDATE (username, password, nombre, apellido, direccion, telefono, correo, estado, rol, actualizacion, version),
+      DELETE
+   ON usuario TO ventas_app;
+
+GRANT SELECT,
+      INSERT (id, usuario_id, venta, ventas_productos, creacion),
+      UPDATE (venta, ventas_productos, version),
+      DELETE
+   ON venta TO ventas_app;
+
+GRANT USAGE
+   ON SEQUENCE venta_id_seq TO ventas_app;
+
+GRANT SELECT,
+      INSERT (usuario_id, expira, renovable, direccion, agente),
+      UPDATE (uso, expira, contador, direccion, agente, fin),
+      DELETE
+   ON sesion TO ventas_app;
+
+GRANT SELECT,
+      INSERT (usuario_id, clave),
+      UPDATE (creacion, expira, huella, estado, cabeceras, cuerpo),
+      DELETE
+   ON idempotencia TO ventas_app;
+
+GRANT SELECT,
+      INSERT (usuario_id, accion, afectado_id, direccion, agente, peticion, antes, despues)
+   ON auditoria TO ventas_app;
+
+GRANT SELECT (usuario_id, tipo, id, correo, clave, creacion, expira, proximo, intentos),
+      INSERT (usuario_id, tipo, correo, clave, expira),
+      UPDATE (id, correo, clave, creacion, expira, proximo, intentos, enviado, error),
+      DELETE
+   ON enlace TO ventas_app;
+
+GRANT SELECT,
+      INSERT (clave, intentos, ultimo),
+      UPDATE (intentos, ultimo, espera, conocida),
+      DELETE
+   ON intento TO ventas_app;
+
+GRANT SELECT (migration_id, applied_at_utc)
+   ON _yoyo_migration TO ventas_app;
+
+-- Reports.
+
+GRANT SELECT (id, username, nombre, apellido, direccion, telefono, correo, creacion, estado, rol, actualizacion, version)
+   ON usuario TO ventas_lectura;
+
+GRANT SELECT
+   ON venta, auditoria TO ventas_lectura;
+
+COMMIT;
