@@ -84,18 +84,27 @@ SECURITY: Schema = {
 }
 
 
-def request_header(name: str, description: str, example: str) -> Schema:
+def request_header(name: str, description: str, example: str, **limits: object) -> Schema:
     return {
         "name": name,
         "in": "header",
         "description": description,
-        "schema": {"type": "string"},
+        "schema": {"type": "string"} | limits,
         "example": example,
     }
 
 
+REQUEST_ID = {"$ref": "#/components/parameters/X-Request-ID"}
 IF_MATCH = request_header("If-Match", "Change only this version: an ETag of the resource.", '"1"')
 IF_NONE_MATCH = request_header("If-None-Match", "Answer 304 when the resource still has this ETag.", '"0"')
 IDEMPOTENCY_KEY = request_header(
-    "Idempotency-Key", "Names the request: repeated, it has one effect.", "venta-2026-0001"
+    "Idempotency-Key",
+    "Names the request: repeated, it has one effect.",
+    "venta-2026-0001",
+    pattern="^[!-~]{1,255}$",
 )
+PARAMETERS: dict[str, Schema] = {
+    "X-Request-ID": request_header(
+        "X-Request-ID", "Names the request, in up to 128 letters, digits and `._-`.", "mi-peticion-1"
+    ),
+}

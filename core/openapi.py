@@ -9,7 +9,16 @@ from typing import Any, get_args, get_origin
 
 from starlette.routing import BaseRoute, Route
 
-from core.components import HEADERS, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PROBLEM_SCHEMA, SECURITY
+from core.components import (
+    HEADERS,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    PARAMETERS,
+    PROBLEM_SCHEMA,
+    REQUEST_ID,
+    SECURITY,
+)
 from core.endpoint import Endpoint, Methods, Reply
 from core.problems import (
     BAD_JSON,
@@ -33,6 +42,7 @@ from core.streams import Download
 from core.validation import row_type
 
 PROBLEM = "application/problem+json"
+JSON = "application/json"
 PATH_ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1}
 DATABASE = [kind for kind in KINDS.values() if kind.codigo.startswith("bd_") and kind is not NOT_MIGRATED]
 
@@ -49,6 +59,8 @@ def document(routes: Iterable[BaseRoute], *, info: Schema, limits: Mapping[str, 
         path = map_.path.rstrip("/") or "/"
         for method, endpoint in map_.endpoints.items():
             operation = _operation(endpoint, bodies, answers)
+            if len(endpoint.media) > 1 and endpoint.body_type is not None:
+                _tell_apart(operation["requestBody"]["content"], taken)
             if operation["operationId"] in seen:
                 operation["operationId"] += "_as_" + re.sub(r"\W+", "_", path.rpartition("/")[2])
             seen.add(operation["operationId"])
@@ -61,6 +73,7 @@ def document(routes: Iterable[BaseRoute], *, info: Schema, limits: Mapping[str, 
         "paths": paths,
         "components": {
             "schemas": bounded(sent | taken, limits) | {"Problema": PROBLEM_SCHEMA},
+            "parameters": PARAMETERS,
             "headers": HEADERS,
             "securitySchemes": SECURITY,
         },
@@ -74,7 +87,7 @@ def answers_of(endpoint: Endpoint) -> Mapping[str, Any]:
     if endpoint.produces:
         return dict.fromkeys(endpoint.produces, str)
     answer = endpoint.answer
-    return {"application/json": get_args(answer)[0] if get_origin(answer) is Reply else answer}
+    return {JSON: get_args(answer)[0] if get_origin(answer) is Reply else answer}
 
 
 def example_of(body_type: Any) -> Any:
@@ -116,6 +129,12 @@ def _operation(endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mappin
     return {name: value for name, value in operation.items() if value or name == "security"}
 
 
+def _tell_apart(content: Schema, components: Mapping[str, Schema]) -> None:
+    """Gives JSON a schema of its own, since clients that are generated choose the media type by the body's class."""
+    whole = components[content[JSON]["schema"]["$ref"].rpartition("/")[2]]
+    content[JSON] = content[JSON] | {"schema": {key: whole[key] for key in whole if key != "title"}}
+
+
 def _parameters(endpoint: Endpoint) -> Iterator[Schema]:
     for name in endpoint.path_names:
         yield {"name": name, "in": "path", "required": True, "schema": PATH_ID}
@@ -128,6 +147,7 @@ def _parameters(endpoint: Endpoint) -> Iterator[Schema]:
         yield IF_NONE_MATCH
     if endpoint.once:
         yield IDEMPOTENCY_KEY
+    yield REQUEST_ID
 
 
 def _responses(endpoint: Endpoint, answers: Mapping[str, Schema]) -> Schema:

@@ -50,7 +50,7 @@ def bounded(components: dict[str, Schema], limits: Mapping[str, int]) -> dict[st
 def polished(schema: Any) -> Any:
     """A schema that says what msgspec leaves out: the type of an enumeration, that integers have 64 bits.
 
-    Patterns end as ECMAScript's do: its $ is Python's \\Z."""
+    A default that is nothing is not said. Patterns end as ECMAScript's do: its $ is Python's \\Z."""
     if isinstance(schema, list):
         return [polished(value) for value in schema]
     if not isinstance(schema, dict):
@@ -62,6 +62,8 @@ def polished(schema: Any) -> Any:
         shown["description"] = inspect.cleandoc(shown["description"])
     if isinstance(shown.get("enum"), list):
         shown = {"type": "string"} | shown
+    if shown.get("default", "") in (None, ""):
+        shown.pop("default", None)
     if shown.get("type") == "integer":
         shown["format"] = "int64"
     return shown

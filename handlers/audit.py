@@ -8,19 +8,26 @@ from core.endpoint import Reply, Request, endpoint
 from core.tokens import Id
 from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.reading import up_to_date
-from handlers.venta_filters import Moment, end, first_moment
+from handlers.venta_filters import Desde, Hasta, end, first_moment
 from sql import auditoria
 from sql.auditoria import Filters, Place, Registro
+
+Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[a-z_]+\Z")]
 
 
 class AuditQuery(ListQuery, frozen=True):
     """By whom (`usuario_id`), to whom (`afectado_id`), of what (`accion`), from `desde` up to `hasta`."""
 
-    usuario_id: Id | None = None
-    afectado_id: Id | None = None
-    accion: Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[a-z_]+\Z")] | None = None
-    desde: Moment | None = None
-    hasta: Moment | None = None
+    usuario_id: Annotated[Id | None, Meta(description="by whom")] = None
+    afectado_id: Annotated[Id | None, Meta(description="to whom")] = None
+    accion: (
+        Annotated[
+            str, Meta(min_length=1, max_length=40, pattern=r"^[a-z_]+\Z", description="of what, e.g. login")
+        ]
+        | None
+    ) = None
+    desde: Desde = None
+    hasta: Hasta = None
 
 
 @endpoint(admin=True)

@@ -39,9 +39,9 @@ class CreatedMany(Struct, frozen=True):
 
 
 class ImportQuery(Query, frozen=True):
-    """`simular` checks the whole file and keeps nothing."""
+    """How to import."""
 
-    simular: bool = False
+    simular: Annotated[bool, Meta(description="check the whole file, and keep nothing")] = False
 
 
 class Imported(Struct, frozen=True):

@@ -17,7 +17,7 @@ from core.problems import KINDS
 
 TITLE = "Ventas"
 VERSION = "1.0.0"
-LICENSE = {"name": "All rights reserved"}
+LICENSE = {"name": "All rights reserved", "identifier": "LicenseRef-All-Rights-Reserved"}
 INTRODUCTION = """\
 Users (`usuario`) and their sales (`venta`), over PostgreSQL. Money is a whole number of cents, times are
 RFC 3339 in UTC, errors are [problems](/problemas) with a stable `codigo`.

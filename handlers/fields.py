@@ -19,12 +19,12 @@ def text(low: int, high: int, pattern: str, mensaje: str, example: str) -> Meta:
     )
 
 
-WORD = r"[^\s\x00-\x1f\x7f]"
-LINE = r"[^\x00-\x1f\x7f]"
-MAIL = r'[^\s@<>()\[\]\\,;:"\x00-\x1f\x7f]'
+WORD = r"[^\s\x00-\x1f\x7f-\x9f]"
+LINE = r"[^\x00-\x1f\x7f-\x9f]"
+MAIL = r'[^\s@<>()\[\]\\,;:"\x00-\x1f\x7f-\x9f]'
 
 Username = Annotated[
-    str, text(1, 50, r"[^\s@\x00-\x1f\x7f]+", "un texto de 1 a 50 caracteres, sin espacios ni @", "ana")
+    str, text(1, 50, r"[^\s@\x00-\x1f\x7f-\x9f]+", "un texto de 1 a 50 caracteres, sin espacios ni @", "ana")
 ]
 Nombre = Annotated[
     str, text(1, 100, f"{WORD}{LINE}*", "un texto de 1 a 100 caracteres que no empiece con un espacio", "Ana")

@@ -16,18 +16,27 @@ from core.wire import Headers
 T = TypeVar("T")
 MAC_BYTES = 16
 
+Cursor = Annotated[str, Meta(min_length=1, max_length=500)]
+
 
 class PageQuery(Query, frozen=True):
     """What every list takes: a page's size, and where it begins."""
 
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
-    despues: Annotated[str, Meta(max_length=500)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000, description="how many at most")] = 100
+    despues: Annotated[
+        Cursor | None, Meta(description="where to begin: the Link of a page has the next one's")
+    ] = None
 
 
 class ListQuery(PageQuery, frozen=True):
     """What a long list takes too: whether to count it all."""
 
-    total: Literal["exacto", "estimado"] | None = None
+    total: Annotated[
+        Literal["exacto", "estimado"] | None,
+        Meta(
+            description="count them in X-Total-Count: exactly, which reads them all, or nearly, which is free"
+        ),
+    ] = None
 
 
 def make_cursor(request: Request, list_name: str, place: object) -> str:

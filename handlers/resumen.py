@@ -6,19 +6,18 @@ from core.endpoint import Request, endpoint
 from core.problems import FORBIDDEN, invalid
 from core.validation import Query
 from handlers.reading import up_to_date
-from handlers.venta_filters import Moment, end, first_moment, whose
+from handlers.venta_filters import Desde, Hasta, Seller, end, first_moment, whose
 from sql import resumen
 from sql.resumen import MOST_ROWS, Suma, TooManyRows
-from sql.ventas import Id
 
 
 class SummaryQuery(Query, frozen=True):
     """Without `desde` and `hasta`: from the first sale to now."""
 
     por: Literal["dia", "semana", "mes", "usuario"] = "dia"
-    usuario_id: Id | None = None
-    desde: Moment | None = None
-    hasta: Moment | None = None
+    usuario_id: Seller = None
+    desde: Desde = None
+    hasta: Hasta = None
 
 
 @endpoint(problems=[FORBIDDEN], slow=True)

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Annotated
+
+from msgspec import Meta
 
 from core.database_listener import open_listener
 from core.database_pool import Connector
@@ -19,9 +22,9 @@ NEWEST = 2**63 - 1
 
 
 class EndQuery(Query, frozen=True):
-    """`todas`: this one too."""
+    """Which sessions to end."""
 
-    todas: bool = False
+    todas: Annotated[bool, Meta(description="this one too")] = False
 
 
 @asynccontextmanager

@@ -83,11 +83,16 @@ class WholeUser(NewUser, frozen=True):
     rol: Rol | UnsetType = UNSET
 
 
-class UserFilters(ListQuery, frozen=True):
-    """`q` is a prefix of username, nombre, apellido or correo, in any letter case."""
+Prefix = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]+\Z")]
 
-    q: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]+\Z")] | None = None
-    estado: bool | None = None
+
+class UserFilters(ListQuery, frozen=True):
+    """Which users to list."""
+
+    q: Annotated[
+        Prefix | None, Meta(description="how username, nombre, apellido or correo begins, in any letter case")
+    ] = None
+    estado: Annotated[bool | None, Meta(description="whether the correo is verified")] = None
     rol: Rol | None = None
 
 

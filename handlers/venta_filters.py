@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
+from msgspec import Meta
+
 from core.auth import forbidden
 from core.problems import invalid
 from core.tokens import Caller
@@ -15,9 +17,16 @@ from sql.ventas import Id, Importe
 MOMENT = "una fecha como 2026-01-31, o una fecha y hora RFC 3339 como 2026-01-31T10:00:00Z"
 DAY = len("2026-01-31")
 
-DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-TIME = "[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+ -][0-9]{2}:[0-9]{2})?"
+DATE = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
+TIME = f"{CLOCK}:[0-5][0-9]([.][0-9]{{1,9}})?([Zz]|[+ -]{CLOCK})?"
 Moment = Annotated[str, text(DAY, 40, f"{DATE}([Tt ]{TIME})?", MOMENT, "2026-01-31")]
+
+Desde = Annotated[Moment | None, Meta(description="from this day or moment on; UTC unless it has an offset")]
+Hasta = Annotated[Moment | None, Meta(description="up to this day, included, or this moment, not included")]
+Minimo = Annotated[Importe, Meta(description="least amount, in cents")]
+Maximo = Annotated[Importe, Meta(description="greatest amount, in cents")]
+Seller = Annotated[Id | None, Meta(description="whose; another's are for an admin to ask for")]
 
 
 class UserSalesQuery(ListQuery, frozen=True):
@@ -26,27 +35,27 @@ class UserSalesQuery(ListQuery, frozen=True):
     A plain date is its whole day, so `hasta=2026-01-31` includes January 31. `minimo` and `maximo` are in cents,
     and included."""
 
-    desde: Moment | None = None
-    hasta: Moment | None = None
-    minimo: Importe = 0
-    maximo: Importe = 10**15
+    desde: Desde = None
+    hasta: Hasta = None
+    minimo: Minimo = 0
+    maximo: Maximo = 10**15
 
 
 class SalesQuery(UserSalesQuery, frozen=True):
     """The same of the user `usuario_id`; another's are for an admin to ask for."""
 
-    usuario_id: Id | None = None
+    usuario_id: Seller = None
 
 
 class ExportQuery(Query, frozen=True):
     """What a list has, but for its pages."""
 
     formato: Literal["csv", "ndjson"] = "csv"
-    usuario_id: Id | None = None
-    desde: Moment | None = None
-    hasta: Moment | None = None
-    minimo: Importe = 0
-    maximo: Importe = 10**15
+    usuario_id: Seller = None
+    desde: Desde = None
+    hasta: Hasta = None
+    minimo: Minimo = 0
+    maximo: Maximo = 10**15
 
 
 def filters(query: UserSalesQuery | ExportQuery, usuario_id: int | None) -> Filters:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from core.database import Database, Transaction
+from core.instants import Instant
 from core.origin import Origin
 
 Runner = Database | Transaction
@@ -32,7 +33,7 @@ class Registro(Struct, frozen=True):
     `antes` and `despues` are the values of what was changed, or say more about it."""
 
     id: int
-    creacion: datetime
+    creacion: Instant
     usuario_id: int | None
     accion: str
     afectado_id: int | None

@@ -1,10 +1,9 @@
 """Statements on sesion (migrations/0003_create_sesion.sql); who ends a session tells every process."""
 
-from datetime import datetime
-
 from msgspec import Struct, structs
 
 from core.database import Database, Transaction
+from core.instants import Instant
 from core.origin import Origin
 from core.tokens import Rol
 
@@ -23,9 +22,9 @@ class Sesion(Struct, frozen=True):
     are from then; `actual` marks the one that asks."""
 
     id: int
-    creacion: datetime
-    uso: datetime
-    expira: datetime
+    creacion: Instant
+    uso: Instant
+    expira: Instant
     direccion: str
     agente: str
     actual: bool

@@ -1,11 +1,11 @@
 """Statements on usuario (migrations/0001_create_usuario.sql)."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from msgspec import Struct, structs
 
 from core.database import Database, Transaction
+from core.instants import Instant
 from core.origin import Origin
 from core.tokens import Rol
 from sql.auditoria import Accion
@@ -32,8 +32,8 @@ class Perfil(Publico, frozen=True):
     telefono: str
     estado: bool
     rol: Rol
-    creacion: datetime
-    actualizacion: datetime
+    creacion: Instant
+    actualizacion: Instant
 
 
 class Credenciales(Struct, frozen=True):

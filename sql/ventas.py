@@ -1,12 +1,12 @@
 """Statements on venta (migrations/0002_create_venta.sql)."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from core.database import Database, Transaction
+from core.instants import Instant
 from sql.usuarios import Change
 
 Runner = Database | Transaction
@@ -24,7 +24,7 @@ class Venta(Struct, frozen=True):
     usuario_id: int
     venta: int
     ventas_productos: int
-    creacion: datetime
+    creacion: Instant
 
 
 class Versioned(Struct, frozen=True):

@@ -1,0 +1,68 @@
+"""Tools from npm read the description without a complaint: a linter, and a generator of TypeScript types."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOOLS = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"]
+CLIENT = """\
+import type { components, paths } from "./openapi";
+
+const sale: components["schemas"]["NewVenta"] = { venta: 150000, ventas_productos: 3 };
+type Listed = paths["/venta"]["get"]["responses"][200]["content"]["application/json"];
+export const total = (listed: Listed): number => listed.reduce((sum, one) => sum + one.venta, sale.venta);
+"""
+
+pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+
+
+@pytest.fixture(scope="module")
+def tools(request):
+    """The folder of the tools' programs, kept between runs."""
+    folder = request.config.cache.mkdir("npm")
+    programs = folder / "node_modules" / ".bin"
+    done = folder / "installed"
+    if not done.exists() or done.read_text() != str(TOOLS):
+        command = [
+            "npm",
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+            "--prefix",
+            folder,
+            *TOOLS,
+        ]
+        subprocess.run(command, check=True, timeout=300)
+        done.write_text(str(TOOLS))
+    return programs
+
+
+@pytest.fixture
+def description(api, tmp_path) -> Path:
+    file = tmp_path / "openapi.json"
+    file.write_bytes(api.get("/openapi.json").content)
+    return file
+
+
+def test_the_linter_finds_nothing(tools, description):
+    linted = subprocess.run(
+        [tools / "redocly", "lint", "--format=json", description],
+        cwd=description.parent,
+        env=os.environ | {"REDOCLY_TELEMETRY": "off"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert json.loads(linted.stdout)["problems"] == []
+
+
+def test_its_typescript_types_compile(tools, description):
+    folder = description.parent
+    subprocess.run([tools / "openapi-typescript", description, "-o", folder / "openapi.ts"], check=True)
+    (folder / "client.ts").write_text(CLIENT)
+    subprocess.run([tools / "tsc", "--strict", "--noEmit", folder / "client.ts"], check=True)
