@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import bcrypt
@@ -39,7 +40,8 @@ class Passwords:
 
     async def verify(self, password: str, hashed: str | None) -> bool:
         """Whether `hashed` is of `password`. With None (no such user) it takes as long, and is False."""
-        matches = await self._run(_check, password.encode(), (hashed or self._decoy).encode())
+        check = partial(_check, self.rounds)
+        matches = await self._run(check, password.encode(), (hashed or self._decoy).encode())
         return matches and hashed is not None
 
     def outdated(self, hashed: str) -> bool:
@@ -59,12 +61,16 @@ class Passwords:
             self.waiting -= 1
 
 
-def _check(password: bytes, hashed: bytes) -> bool:
-    """False for what can be no password here (too long): bcrypt itself would raise."""
-    if len(password) > MAX_BYTES:
-        bcrypt.checkpw(password[:MAX_BYTES], hashed)
-        return False
-    return bcrypt.checkpw(password, hashed)
+def _check(rounds: int, password: bytes, hashed: bytes) -> bool:
+    """False for what can be no password here (too long): bcrypt itself would raise.
+
+    A refusal by a hash of a lower cost c takes as long as one of `rounds`: 2^c + 2^c + 2^(c+1) + … = 2^rounds."""
+    tried = password[:MAX_BYTES]
+    if bcrypt.checkpw(tried, hashed) and tried == password:
+        return True
+    for cost in range(int(hashed[4:6]), rounds):
+        bcrypt.checkpw(tried, b"$2b$%02d$%b" % (cost, hashed[7:]))
+    return False
 
 
 def _yield_to_requests() -> None:

@@ -16,6 +16,7 @@ CHANNEL = "revocacion"
 PING_SECONDS = 0.25
 MOST_STALE_SECONDS = 0.9
 LONGEST_WAIT_SECONDS = 5.0
+DEAF_WAIT_SECONDS = 60.0
 MOST_KNOWN = 50_000
 
 log = logging.getLogger("ventas.revocation")
@@ -77,10 +78,12 @@ class KnownSessions:
             try:
                 async with listener(CHANNEL, self.hear) as opened:
                     self.forget_all()
+                    log.info("listening")
                     wait = PING_SECONDS
                     await self._keep_hearing(opened)
             except DeafError:
                 log.warning("LISTEN does not work through this pooler: set DATABASE_DIRECT_URL to go past it")
+                wait = DEAF_WAIT_SECONDS
             except (DatabaseUnavailable, OSError) as error:  # TimeoutError is an OSError
                 log.warning(
                     "not listening, each request asks for its session: %s", error or type(error).__name__

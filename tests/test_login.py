@@ -4,6 +4,7 @@ import base64
 import json
 import time
 
+import bcrypt
 import jwt
 import pytest
 from conftest import PASSWORD, SETTINGS, log_in, new_user, problem
@@ -173,3 +174,20 @@ def test_the_scheme_may_be_in_any_letter_case(beto, api):
 def test_a_public_route_ignores_a_bad_token(api):
     answer = api.post("/user/", json=new_user("ana"), headers={"Authorization": "Bearer nada"})
     assert answer.status_code == 201
+
+
+@pytest.mark.parametrize("rounds", ["4", "6"])
+def test_whoever_is_named_a_refusal_costs_the_same(ana, connect, monkeypatch, rounds):
+    api = connect(BCRYPT_ROUNDS=rounds)
+    work: list[int] = []
+    check = bcrypt.checkpw
+
+    def counted(password: bytes, hashed: bytes) -> bool:
+        work.append(2 ** int(hashed[4:6]))
+        return check(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
+    for name in ("ana", "ana@example.com", "nadie", "nadie@example.com"):
+        work.clear()
+        api.post("/login/", data={"username": name, "password": "equivocada"})
+        assert sum(work) == 2 ** int(rounds)
