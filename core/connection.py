@@ -10,6 +10,7 @@ from core.problems import BAD_HTTP, LONG_HEAD, Kind, Problem
 MOST_HEAD = 64 * 1024  # bytes of a request line and its headers
 LOOK_SECONDS = 20.0
 LEAST_RATE = 1024  # bytes per second that a client reads
+FIRST_SECONDS = 1.0  # that a new connection has for its request when the server stops
 
 
 class Connection(HttpToolsProtocol):
@@ -40,6 +41,13 @@ class Connection(HttpToolsProtocol):
             self._head += len(data)
             if self._head > MOST_HEAD:
                 self._refuse(LONG_HEAD)
+
+    def shutdown(self) -> None:
+        """A connection accepted just now may have its request on the way: it is still answered."""
+        if self.cycle is None:
+            self.loop.call_later(FIRST_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(BAD_HTTP)
