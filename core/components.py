@@ -84,27 +84,21 @@ SECURITY: Schema = {
 }
 
 
-def request_header(name: str, description: str, example: str, **limits: object) -> Schema:
-    return {
-        "name": name,
-        "in": "header",
-        "description": description,
-        "schema": {"type": "string"} | limits,
-        "example": example,
-    }
+def _request_header(name: str, description: str, **limits: object) -> Schema:
+    # Without `example`: /docs would send it with each request.
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"} | limits}
 
 
-REQUEST_ID = {"$ref": "#/components/parameters/X-Request-ID"}
-IF_MATCH = request_header("If-Match", "Change only this version: an ETag of the resource.", '"1"')
-IF_NONE_MATCH = request_header("If-None-Match", "Answer 304 when the resource still has this ETag.", '"0"')
-IDEMPOTENCY_KEY = request_header(
+IF_MATCH = _request_header("If-Match", 'Change only this version: an ETag of the resource, like `"1"`.')
+IF_NONE_MATCH = _request_header("If-None-Match", "Answer 304 while the resource still has this ETag.")
+IDEMPOTENCY_KEY = _request_header(
     "Idempotency-Key",
-    "Names the request: repeated, it has one effect.",
-    "venta-2026-0001",
+    "Names the request, like `venta-2026-0001`: repeated, it has one effect.",
     pattern="^[!-~]{1,255}$",
 )
+REQUEST_ID = {"$ref": "#/components/parameters/X-Request-ID"}
 PARAMETERS: dict[str, Schema] = {
-    "X-Request-ID": request_header(
-        "X-Request-ID", "Names the request, in up to 128 letters, digits and `._-`.", "mi-peticion-1"
+    "X-Request-ID": _request_header(
+        "X-Request-ID", "Names the request in errors and logs, in up to 128 letters, digits and `._-`."
     ),
 }

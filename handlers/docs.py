@@ -23,10 +23,12 @@ Users (`usuario`) and their sales (`venta`), over PostgreSQL. Money is a whole n
 RFC 3339 in UTC, errors are [problems](/problemas) with a stable `codigo`.
 
 **Two minutes.**
-1. *Register*: `POST /user/` with a `username`, a `password` and who you are.
-2. *Log in*: the **Authorize** button takes that username and password; leave the client fields empty.
-3. *Sell*: `POST /venta/` with an amount in cents.
-4. *Sum*: `GET /venta/resumen?por=dia`.
+1. *Register*: `POST /user` with a `username`, a `password` and who you are.
+2. *Log in*: the **Authorize** button takes that `username` and `password`.
+3. *Sell*: `POST /venta` with an amount in cents.
+4. *Sum*: `GET /venta/resumen`, by day, week, month or user.
+
+Each call opens with a click; **Try it out** and **Execute** send it.
 """
 STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
