@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -36,6 +37,16 @@ def record(answer: httpx.Response) -> None:
         if _pattern(template).fullmatch(path):
             _seen.add((f"{answer.request.method} {template}", str(answer.status_code)))
             return
+
+
+def seen() -> list[tuple[str, str]]:
+    """What was recorded so far, for another process."""
+    return sorted(_seen)
+
+
+def see(others: Iterable[Sequence[str]]) -> None:
+    """Takes over what another process recorded."""
+    _seen.update((operation, status) for operation, status in others)
 
 
 def unseen() -> list[str]:

@@ -237,9 +237,17 @@ def running(settings: dict[str, str]) -> Iterator[str]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """After the whole suite: an answer that is documented and never seen is a failure."""
-    whole = (
-        session.config.args == [str(session.config.rootpath / "tests")] and not session.config.option.keyword
-    )
-    if whole and session.testscollected and not session.testsfailed and (unseen := answers.unseen()):
+    config = session.config
+    if hasattr(config, "workeroutput"):  # one of several processes: the first one judges
+        config.workeroutput["seen"] = answers.seen()
+        return
+    whole = config.args_source is config.ArgsSource.TESTPATHS and not config.option.keyword
+    if whole and not session.exitstatus and (unseen := answers.unseen()):
         print("\n\nDocumented, but no test has seen it:", *unseen, sep="\n  ")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """What a process of pytest-xdist saw."""
+    answers.see(node.workeroutput["seen"])  # type: ignore[attr-defined]
