@@ -22,15 +22,41 @@ CREATE TABLE usuario (
     version       bigint      NOT NULL DEFAULT 1,
     CONSTRAINT usuario_pkey PRIMARY KEY (id),
     CONSTRAINT usuario_id_check CHECK (id > 0),
-    CONSTRAINT usuario_username_check CHECK (username ~ '^[^\s@[:cntrl:]]{1,50}$'),
+    -- Spaces and control characters are spelt out: what \s and [:cntrl:] mean depends on the database's collation.
+    CONSTRAINT usuario_username_check CHECK (
+        username ~ '^[^@\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]{1,50}$'
+        AND username IS NFC NORMALIZED
+    ),
     CONSTRAINT usuario_password_check CHECK (password ~ '^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$'),
-    CONSTRAINT usuario_nombre_check CHECK (length(nombre) BETWEEN 1 AND 100),
-    CONSTRAINT usuario_apellido_check CHECK (length(apellido) BETWEEN 1 AND 100),
-    CONSTRAINT usuario_direccion_check CHECK (length(direccion) <= 200),
+    CONSTRAINT usuario_nombre_check CHECK (
+        nombre ~ (
+            '^[^\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'
+            '[^\u0001-\u001f\u007f-\u009f]{0,99}$'
+        )
+        AND nombre IS NFC NORMALIZED
+    ),
+    CONSTRAINT usuario_apellido_check CHECK (
+        apellido ~ (
+            '^[^\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'
+            '[^\u0001-\u001f\u007f-\u009f]{0,99}$'
+        )
+        AND apellido IS NFC NORMALIZED
+    ),
+    CONSTRAINT usuario_direccion_check CHECK (direccion ~ '^[^\u0001-\u001f\u007f-\u009f]{0,200}$'),
     CONSTRAINT usuario_telefono_check CHECK (length(telefono) <= 40 AND telefono ~ '^\+?([ ()./-]*[0-9]){3,20}$'),
     CONSTRAINT usuario_correo_check CHECK (
         length(correo) <= 254
-        AND correo ~ '^[^\s@<>()\[\]\\,;:"[:cntrl:]]{1,64}@[^\s@<>()\[\]\\,;:"[:cntrl:]]+$'
+        AND correo ~ (
+            '^[^@<>()\[\]\\,;:"\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]{1,64}'
+            '@[^@<>()\[\]\\,;:"\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$'
+        )
+        AND correo IS NFC NORMALIZED
+    ),
+    CONSTRAINT usuario_creacion_check CHECK (
+        creacion >= '0001-01-01 00:00:00+00' AND creacion < '10000-01-01 00:00:00+00'
+    ),
+    CONSTRAINT usuario_actualizacion_check CHECK (
+        actualizacion >= '0001-01-01 00:00:00+00' AND actualizacion < '10000-01-01 00:00:00+00'
     ),
     CONSTRAINT usuario_rol_check CHECK (rol IN ('usuario', 'admin')),
     CONSTRAINT usuario_version_check CHECK (version > 0)

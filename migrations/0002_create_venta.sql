@@ -18,6 +18,9 @@ CREATE TABLE venta (
     CONSTRAINT venta_id_check CHECK (id > 0),
     CONSTRAINT venta_venta_check CHECK (venta BETWEEN 0 AND 1000000000000000),
     CONSTRAINT venta_ventas_productos_check CHECK (ventas_productos BETWEEN 1 AND 1000000),
+    CONSTRAINT venta_creacion_check CHECK (
+        creacion >= '0001-01-01 00:00:00+00' AND creacion < '10000-01-01 00:00:00+00'
+    ),
     CONSTRAINT venta_version_check CHECK (version > 0)
 );
 

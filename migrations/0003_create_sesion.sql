@@ -20,6 +20,12 @@ CREATE TABLE sesion (
     CONSTRAINT sesion_pkey PRIMARY KEY (usuario_id, id),
     CONSTRAINT sesion_usuario_id_fkey FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE,
     CONSTRAINT sesion_id_check CHECK (id > 0),
+    CONSTRAINT sesion_creacion_check CHECK (
+        creacion >= '0001-01-01 00:00:00+00' AND creacion < '10000-01-01 00:00:00+00'
+    ),
+    CONSTRAINT sesion_uso_check CHECK (
+        uso >= '0001-01-01 00:00:00+00' AND uso < '10000-01-01 00:00:00+00'
+    ),
     CONSTRAINT sesion_contador_check CHECK (contador >= 0),
     CONSTRAINT sesion_direccion_check CHECK (length(direccion) <= 45),
     CONSTRAINT sesion_agente_check CHECK (length(agente) <= 200)

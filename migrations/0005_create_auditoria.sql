@@ -21,6 +21,9 @@ CREATE TABLE auditoria (
     CONSTRAINT auditoria_pkey PRIMARY KEY (usuario_id, creacion, id),
     CONSTRAINT auditoria_usuario_id_check CHECK (usuario_id >= 0),
     CONSTRAINT auditoria_id_check CHECK (id > 0),
+    CONSTRAINT auditoria_creacion_check CHECK (
+        creacion >= '0001-01-01 00:00:00+00' AND creacion < '10000-01-01 00:00:00+00'
+    ),
     CONSTRAINT auditoria_accion_check CHECK (accion ~ '^[a-z_]{1,40}$'),
     CONSTRAINT auditoria_direccion_check CHECK (length(direccion) <= 45),
     CONSTRAINT auditoria_agente_check CHECK (length(agente) <= 200),

@@ -22,6 +22,7 @@ CREATE TABLE enlace (
     CONSTRAINT enlace_pkey PRIMARY KEY (usuario_id, tipo),
     CONSTRAINT enlace_usuario_id_fkey FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE,
     CONSTRAINT enlace_tipo_check CHECK (tipo IN ('verificacion', 'recuperacion')),
+    CONSTRAINT enlace_clave_check CHECK (octet_length(clave) = 32),
     CONSTRAINT enlace_expira_check CHECK (expira > creacion),
     CONSTRAINT enlace_intentos_check CHECK (intentos >= 0),
     CONSTRAINT enlace_error_check CHECK (length(error) <= 200)

@@ -15,7 +15,7 @@ CREATE UNLOGGED TABLE intento (
     conocida boolean          NOT NULL DEFAULT false,
     CONSTRAINT intento_pkey PRIMARY KEY (clave),
     CONSTRAINT intento_clave_check CHECK (length(clave) = 16),
-    CONSTRAINT intento_intentos_check CHECK (intentos >= 0)
+    CONSTRAINT intento_intentos_check CHECK (intentos >= 0 AND intentos < 'infinity')
 ) WITH (fillfactor = 50);
 
 COMMENT ON TABLE intento IS 'Attempts to log in, register or have mail sent, counted; see docs/accounts.md.';
