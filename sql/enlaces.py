@@ -57,7 +57,7 @@ SELECT id, 'verificacion', correo, sha256(convert_to(password, 'UTF8')), now() +
  WHERE id = %(usuario_id)s
    AND NOT estado
    AND (%(again)s OR NOT EXISTS (SELECT FROM enlace AS e
-                                  WHERE e.usuario_id = usuario.id
+                                  WHERE e.usuario_id = %(usuario_id)s
                                     AND e.tipo = 'verificacion'
                                     AND e.correo = usuario.correo
                                     AND e.expira > now())){_REPLACE}"""
@@ -87,7 +87,7 @@ USE = """
 -- enlaces.use: ends a link, if it has not ended yet; the user's row is locked first, so that a change of password or
 -- correo comes before or after it; uses usuario_pkey, enlace_pkey
 WITH owner AS (
-    SELECT id, correo, password
+    SELECT id, correo, sha256(convert_to(password, 'UTF8')) AS clave
       FROM usuario
      WHERE id = %(usuario_id)s
        FOR NO KEY UPDATE
@@ -99,7 +99,7 @@ DELETE FROM enlace AS e
    AND e.id = %(id)s
    AND e.expira > now()
    AND e.correo = owner.correo
-   AND e.clave = sha256(convert_to(owner.password, 'UTF8'))
+   AND e.clave = owner.clave
 """
 
 CLAIM = """
@@ -137,13 +137,22 @@ UPDATE enlace
 FAILED = """
 -- enlaces.failed: the mail did not leave; tries again after 5 s, 20 s, 80 s, 320 s and then every 15 minutes, or, after
 -- ten tries or an answer that no try can change, never; uses enlace_pkey
-UPDATE enlace
+WITH plan AS MATERIALIZED (
+    SELECT usuario_id, tipo, id,
+           CASE WHEN %(again)s AND intentos < 10
+                THEN now() + least(5 * 4 ^ (intentos - 1), 900) * interval '1 second' END AS proximo
+      FROM enlace
+     WHERE usuario_id = %(usuario_id)s
+       AND tipo = %(tipo)s
+       AND id = %(id)s
+)
+UPDATE enlace AS e
    SET error   = %(error)s,
-       proximo = CASE WHEN %(again)s AND intentos < 10
-                      THEN now() + least(5 * 4 ^ (intentos - 1), 900) * interval '1 second' END
- WHERE usuario_id = %(usuario_id)s
-   AND tipo = %(tipo)s
-   AND id = %(id)s
+       proximo = plan.proximo
+  FROM plan
+ WHERE e.usuario_id = plan.usuario_id
+   AND e.tipo = plan.tipo
+   AND e.id = plan.id
 """
 
 OUTBOX = """

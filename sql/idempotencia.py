@@ -49,7 +49,7 @@ SWEEP = """
 -- idempotencia.sweep: forgets the keys that expired first, those of ten seconds; uses idempotencia_expira_idx
 DELETE FROM idempotencia
  WHERE expira < now()
-   AND expira < (SELECT min(expira) FROM idempotencia) + interval '10 seconds'
+   AND expira < (SELECT min(expira) + interval '10 seconds' FROM idempotencia)
 """
 
 

@@ -34,7 +34,7 @@ INSERT = """
 -- sesiones.insert: a new session, recorded, if the password verified a moment ago still is the user's; renews its hash
 -- when a new one is given; uses usuario_pkey
 WITH owner AS (
-    SELECT id, rol
+    SELECT id, rol, coalesce(%(renewed)s, password) AS hash
       FROM usuario
      WHERE id = %(usuario_id)s
        AND password = %(verified)s
@@ -42,10 +42,10 @@ WITH owner AS (
        FOR NO KEY UPDATE
 ), renewed AS (
     UPDATE usuario
-       SET password = %(renewed)s
+       SET password = owner.hash
       FROM owner
      WHERE usuario.id = owner.id
-       AND %(renewed)s::text IS NOT NULL
+       AND usuario.password <> owner.hash
 ), opened AS (
     INSERT INTO sesion (usuario_id, expira, renovable, direccion, agente)
     SELECT id, now() + %(seconds)s * interval '1 second', %(renewable)s, %(address)s, %(agent)s
@@ -119,7 +119,6 @@ WITH over AS (
      WHERE expira < now() - interval '2 days'
      ORDER BY expira
      LIMIT 100
-       FOR UPDATE SKIP LOCKED
 )
 DELETE FROM sesion AS s
  USING over

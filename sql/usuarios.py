@@ -94,6 +94,9 @@ VALORES = """jsonb_build_object(
                'username', u.username, 'nombre', u.nombre, 'apellido', u.apellido, 'direccion', u.direccion,
                'telefono', u.telefono, 'correo', u.correo, 'estado', u.estado, 'rol', u.rol)"""
 
+# As columns: on a sharded cluster RETURNING calls no function that is not immutable.
+RETURNED = "u.id, u.username, u.nombre, u.apellido, u.direccion, u.telefono, u.correo, u.estado, u.rol"
+
 INSERT = f"""
 -- usuarios.insert: a new user, recorded; admin if asked to be the first one and none is yet; uses usuario_rol_idx
 WITH created AS (
@@ -101,11 +104,12 @@ WITH created AS (
     SELECT %(username)s, %(password)s, %(nombre)s, %(apellido)s, %(direccion)s, %(telefono)s, %(correo)s, %(estado)s,
            CASE WHEN %(first_admin)s AND NOT EXISTS (SELECT FROM usuario WHERE rol = 'admin')
                 THEN 'admin' ELSE %(rol)s END
-    RETURNING u.id, {VALORES} AS valores
+    RETURNING {RETURNED}
 ), recorded AS (
     INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, despues)
-    SELECT %(actor)s, 'usuario_creado', id, %(address)s, %(agent)s, %(request_id)s, valores
-      FROM created
+    SELECT %(actor)s, 'usuario_creado', u.id, %(address)s, %(agent)s, %(request_id)s,
+           {VALORES}
+      FROM created AS u
 )
 SELECT id
   FROM created
@@ -167,9 +171,13 @@ WITH target AS (
       FROM target
      WHERE u.id = target.id
        AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
-    RETURNING u.id, u.rol <> target.rol AS new_rol,
+    RETURNING {RETURNED},
+              u.rol <> target.rol AS new_rol,
               %(password)s::text IS NOT NULL OR (target.estado AND %(estado)s IS FALSE) AS ends,
-              target.valores AS antes, {VALORES} AS despues
+              target.valores AS antes
+), compared AS (
+    SELECT u.id, u.antes, {VALORES} AS despues
+      FROM changed AS u
 ), ended AS (
     UPDATE sesion AS s
        SET fin    = now(),
@@ -181,13 +189,13 @@ WITH target AS (
        AND s.fin IS NULL
 ), recorded AS (
     INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes, despues)
-    SELECT %(actor)s, %(accion)s, changed.id, %(address)s, %(agent)s, %(request_id)s,
+    SELECT %(actor)s, %(accion)s, new.id, %(address)s, %(agent)s, %(request_id)s,
            jsonb_object_agg(old.key, old.value) FILTER (WHERE old.key IS NOT NULL),
-           coalesce(jsonb_object_agg(old.key, changed.despues -> old.key) FILTER (WHERE old.key IS NOT NULL), '{{}}')
+           coalesce(jsonb_object_agg(old.key, new.despues -> old.key) FILTER (WHERE old.key IS NOT NULL), '{{}}')
            || CASE WHEN %(password)s::text IS NULL THEN '{{}}' ELSE '{{"password": "***"}}' END::jsonb
-      FROM changed
-      LEFT JOIN LATERAL jsonb_each(changed.antes) AS old (key, value) ON old.value <> changed.despues -> old.key
-     GROUP BY changed.id
+      FROM compared AS new
+      LEFT JOIN LATERAL jsonb_each(new.antes) AS old (key, value) ON old.value <> new.despues -> old.key
+     GROUP BY new.id
 )
 SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM changed),
        (SELECT pg_notify('revocacion', id::text) FROM changed WHERE ends OR new_rol)

@@ -103,14 +103,15 @@ SELECT asked.n, v.version, v.id, v.usuario_id, v.venta, v.ventas_productos, v.cr
     OR v.usuario_id = asked.owner
 """
 
+# A row that goes while it is looked at was not found; no lock is taken first, for a sharded table gives none without
+# its owner.
 UPDATE = """
 -- ventas.update: changes what was sent, if the caller may and the version is one asked for; uses venta_id_idx
 WITH target AS (
-    SELECT usuario_id, id, version
+    SELECT usuario_id, id
       FROM venta
      WHERE id = %(id)s
        AND (%(owner)s::bigint IS NULL OR usuario_id = %(owner)s)
-       FOR NO KEY UPDATE
 ), changed AS (
     UPDATE venta AS v
        SET venta            = coalesce(%(venta)s, v.venta),
@@ -119,29 +120,30 @@ WITH target AS (
       FROM target
      WHERE v.usuario_id = target.usuario_id
        AND v.id = target.id
-       AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
+       AND (%(versions)s::bigint[] IS NULL OR v.version = ANY (%(versions)s))
     RETURNING v.id
 )
-SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM changed)
+SELECT EXISTS (SELECT FROM target WHERE %(versions)s IS NOT NULL UNION ALL SELECT FROM changed),
+       EXISTS (SELECT FROM changed)
 """
 
 DELETE = """
 -- ventas.delete: a sale, if the caller may and the version is one asked for; uses venta_id_idx
 WITH target AS (
-    SELECT usuario_id, id, version
+    SELECT usuario_id, id
       FROM venta
      WHERE id = %(id)s
        AND (%(owner)s::bigint IS NULL OR usuario_id = %(owner)s)
-       FOR UPDATE
 ), gone AS (
     DELETE FROM venta AS v
      USING target
      WHERE v.usuario_id = target.usuario_id
        AND v.id = target.id
-       AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
+       AND (%(versions)s::bigint[] IS NULL OR v.version = ANY (%(versions)s))
     RETURNING v.id
 )
-SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM gone)
+SELECT EXISTS (SELECT FROM target WHERE %(versions)s IS NOT NULL UNION ALL SELECT FROM gone),
+       EXISTS (SELECT FROM gone)
 """
 
 
