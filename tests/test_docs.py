@@ -1,11 +1,13 @@
 """What is written down is so: the README's story, links, settings, options of the command line."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import client_of, log_in, new_user
 
 from core.settings import meanings
 
@@ -13,16 +15,38 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "scripts" / "README.md"]
 
 
-def test_the_readmes_story_is_real(serve):
-    story = re.search(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    address = serve(PASSWORD_MIN_LENGTH="3")
-    commands = [line[2:] for line in story.splitlines() if line.startswith("$ ")]
-    expected = [line for line in story.splitlines() if not line.startswith("$ ")]
+def told(page: Path) -> tuple[list[str], list[str]]:
+    """The commands of a page's console blocks, and the lines that they print."""
+    lines = "".join(re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)).splitlines()
+    commands = [line[2:] for line in lines if line.startswith("$ ")]
+    return commands, [line for line in lines if not line.startswith("$ ")]
 
+
+def printed(commands: list[str], address: str, **environ: str) -> list[str]:
     script = "; echo\n".join(commands).replace("http://127.0.0.1:8000", address)
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["bash", "-c", script], env=os.environ | environ, capture_output=True, text=True, timeout=60
+    )
+    return [line for line in done.stdout.splitlines() if line]
 
-    assert [line for line in done.stdout.splitlines() if line] == expected
+
+def test_the_readmes_story_is_real(serve):
+    commands, expected = told(ROOT / "README.md")
+    assert printed(commands, serve(PASSWORD_MIN_LENGTH="3")) == expected
+
+
+def test_the_client_guides_commands_are_real(serve):
+    address = serve(PASSWORD_MIN_LENGTH="3")
+    with client_of(address) as api:
+        api.post("/user/", json=new_user("ana", password="123"))
+        token = log_in(api, "ana", "123")
+        for _ in range(3):
+            sale = {"venta": 1000, "ventas_productos": 1}
+            api.post("/venta/", json=sale, headers={"Authorization": f"Bearer {token}"})
+
+    commands, expected = told(ROOT / "docs" / "clients.md")
+    for line, pattern in zip(printed(commands, address, TOKEN=token), expected, strict=True):
+        assert re.fullmatch(re.escape(pattern).replace("…", ".+"), line), line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
