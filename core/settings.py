@@ -82,6 +82,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         str, Meta(description="where clients reach the API, for links in mails, e.g. https://api.example.com")
     ] = ""
+    audit_months: Annotated[
+        int, _whole(0, 1200, "months that the audit is kept, besides the current one; 0: for ever")
+    ] = 24
     cors_origins: Annotated[
         str, Meta(description="origins that browsers may call from, separated by commas")
     ] = ""

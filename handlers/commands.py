@@ -60,6 +60,8 @@ def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
         code = migration_command.run(chosen, url)
         if code == 0 and migration_command.applies(chosen):
             particiones.make_months(url)
+            if settings.audit_months:
+                particiones.drop_months(url, keep=settings.audit_months)
         return code
 
 

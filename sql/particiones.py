@@ -1,10 +1,10 @@
-"""The months of auditoria: a partition each, made ahead by whoever migrates."""
+"""The months of auditoria: a partition each, made ahead and dropped in the end by whoever migrates."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 
 import psycopg
-from psycopg.errors import CheckViolation, DuplicateTable, LockNotAvailable
+from psycopg.errors import CheckViolation, DuplicateTable, LockNotAvailable, UndefinedTable
 from psycopg.sql import SQL, Identifier, Literal
 
 from core.migrations import connect, plain_errors, table_exists
@@ -22,6 +22,28 @@ ATTACH = """
 ALTER TABLE auditoria ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end})
 """
 
+MONTHS = """
+-- particiones.months: which months have a table of their own, oldest first; uses no index
+SELECT relname
+  FROM pg_class
+ WHERE relispartition
+   AND relkind = 'r'
+   AND relname ~ '^auditoria_[0-9]{4}_[0-9]{2}$'
+ ORDER BY relname
+"""
+
+DROP = """
+-- particiones.drop: forgets a month's records at once; uses no index
+DROP TABLE {name}
+"""
+
+FORGET = """
+-- particiones.forget: forgets records of months that have no table of their own; reads all that match;
+-- uses auditoria_creacion_idx
+DELETE FROM auditoria_resto
+ WHERE creacion < %(oldest)s
+"""
+
 
 def make_months(url: str, *, say: Callable[[str], None] = print, ahead: int = MONTHS_AHEAD) -> None:
     """Makes the partitions of this month and of those `ahead` that are missing.
@@ -32,6 +54,31 @@ def make_months(url: str, *, say: Callable[[str], None] = print, ahead: int = MO
             name = f"auditoria_{first:%Y_%m}"
             if not table_exists(connection, name):
                 _make(connection, name, first, end, say)
+
+
+def drop_months(url: str, *, keep: int, say: Callable[[str], None] = print) -> None:
+    """Forgets the records of all months but this one and the `keep` before it. Raises MigrationError.
+
+    Nobody waits for it longer than it takes to drop a table: one that is in use is left for the next time."""
+    oldest = _months_before(datetime.now(UTC).date(), keep)
+    with plain_errors(), connect(url) as connection:
+        for (name,) in connection.execute(MONTHS).fetchall():
+            if name < f"auditoria_{oldest:%Y_%m}":
+                _drop(connection, name, say)
+        forgotten = connection.execute(FORGET, {"oldest": f"{oldest} UTC"}).rowcount
+        if forgotten:
+            say(f"auditoria_resto: {forgotten} records from before {oldest} forgotten")
+
+
+def _drop(connection: psycopg.Connection, name: str, say: Callable[[str], None]) -> None:
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '100ms'")
+            connection.execute(SQL(DROP).format(name=Identifier(name)))
+    except (LockNotAvailable, UndefinedTable) as error:
+        say(f"{name}: left for the next time, {error.diag.message_primary}")
+    else:
+        say(f"{name}: dropped, it was kept long enough")
 
 
 def _make(
@@ -56,3 +103,9 @@ def _months(today: date, count: int) -> Iterator[tuple[date, date]]:
         end = date(first.year + first.month // 12, first.month % 12 + 1, 1)
         yield first, end
         first = end
+
+
+def _months_before(today: date, count: int) -> date:
+    """The first day of the month that was `count` months ago."""
+    months = today.year * 12 + today.month - 1 - count
+    return date(months // 12, months % 12 + 1, 1)
