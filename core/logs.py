@@ -130,8 +130,8 @@ class Outlet(QueueHandler):
 def write(settings: Settings) -> None:
     """Sends the lines of this process, its server's included, to standard output from now on."""
     logging.raiseExceptions = False  # a line that cannot be written is lost, and not worth others about it
-    formatter = Formatter(json=settings.log_format == "json", wordy=not settings.production)
-    logging.getLogger().addHandler(Outlet(formatter))
+    json = settings.log_format == "json"
+    logging.getLogger().addHandler(Outlet(Formatter(json=json, wordy=not json and not settings.production)))
     ours, uvicorn = logging.getLogger("ventas"), logging.getLogger("uvicorn")
     ours.setLevel(settings.log_level.upper())
     uvicorn.setLevel(max(logging.WARNING, ours.level))

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -55,11 +56,10 @@ class _Announcing(uvicorn.Server):
 def _announce(listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - only compared
-    print(
-        f"""\
+    sys.stdout.write(f"""\
 Listening on {url}  (Ctrl-C stops it)
 Docs         {url}/docs
 Try          curl {url}/user/ -H 'Content-Type: application/json' -d '{{"username": "ana", "password": "123",
-               "nombre": "Ana", "apellido": "Paz", "telefono": 2604538424, "correo": "ana@example.com"}}'""",
-        flush=True,
-    )
+               "nombre": "Ana", "apellido": "Paz", "telefono": 2604538424, "correo": "ana@example.com"}}'
+""")
+    sys.stdout.flush()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from conftest import SETTINGS
 
@@ -21,9 +22,7 @@ class ServerProcess:
             [sys.executable, "app.py"], cwd=CHECKOUT, env=environ, stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout
-        words = self.process.stdout.readline().split()
-        assert words[:2] == ["Listening", "on"], words
-        self.url = words[2]
+        self.url = listening(self.process.stdout)
 
     @property
     def pid(self) -> int:
@@ -45,6 +44,14 @@ class ServerProcess:
         assert self.process.stdout
         self.process.stdout.close()
         return code
+
+
+def listening(output: TextIO) -> str:
+    """The URL of a server, once it says where it listens."""
+    for line in output:
+        if line.startswith("Listening on "):
+            return line.split()[2]
+    raise AssertionError("the server did not start")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from conftest import SETTINGS, client_of, member, problem, running
 from fleets import until
-from processes import CHECKOUT, ServerProcess, server_process
+from processes import CHECKOUT, ServerProcess, listening, server_process
 
 from core import start
 from core.pgprograms import temporary_folder
@@ -151,19 +151,19 @@ def test_a_second_signal_ends_it_at_once(server: ServerProcess, ana: httpx.Clien
 def test_ctrl_c_ends_it_quietly(database: str) -> None:
     environ = ENVIRON | {"DATABASE_URL": database, "DRAIN_SECONDS": "60"}
     with started("app.py", env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
-        assert server.stdout.readline().startswith("Listening")
+        listening(server.stdout)
         for _ in range(2):  # as timeout(1) does: to the process, and to its group
             server.send_signal(signal.SIGINT)
         output, errors = server.communicate(timeout=20)
     assert (server.returncode, errors) == (0, "")
-    assert output.endswith('msg="SIGINT: no longer ready, stopping in 0 seconds"\n')
+    assert 'msg="SIGINT: no longer ready, stopping in 0 seconds"\n' in output
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
 def test_several_processes_take_the_signal_of_a_platform_and_of_their_parent_as_one(database: str) -> None:
     environ = ENVIRON | {"DATABASE_URL": database, "WEB_CONCURRENCY": "2"}
     with started("app.py", env=environ, stdout=subprocess.PIPE, start_new_session=True) as parent:
-        url = parent.stdout.readline().split()[2]
+        url = listening(parent.stdout)
         with client_of(url) as api, member(api, "ana") as ana:
             upload = Upload(ana)
             children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()

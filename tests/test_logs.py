@@ -1,0 +1,212 @@
+"""What the log says of requests, and what it never says."""
+
+import json
+import logging
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from conftest import PASSWORD, SETTINGS, client_of, member, problem
+from processes import CHECKOUT, listening
+
+from core.logs import MOST_REQUESTS_PER_SECOND, Throttle, logfmt
+
+ENVIRON = {"PATH": os.defpath, "PORT": "0", "DRAIN_SECONDS": "0"} | SETTINGS
+WELCOME = ("Docs   ", "Try   ", "       ")
+
+
+class Server:
+    """`python app.py`, whose lines are read when it has ended."""
+
+    def __init__(self, **settings: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=CHECKOUT,
+            env=ENVIRON | settings,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout
+        self.url = listening(self._process.stdout)
+
+    def end(self) -> list[str]:
+        """What it printed, but for the words of welcome."""
+        self._process.terminate()
+        output, _ = self._process.communicate(timeout=30)
+        return [line for line in output.splitlines() if not line.startswith(WELCOME)]
+
+
+@pytest.fixture
+def server(database: str) -> Iterator[Callable[..., Server]]:
+    """A function that starts a server on the test's database, with more settings."""
+    started = []
+
+    def start(**settings: str) -> Server:
+        started.append(Server(DATABASE_URL=database, **settings))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each._process.returncode is None:
+            each.end()
+
+
+def requests(lines: list[str]) -> list[dict[str, object]]:
+    """The JSON lines about requests."""
+    return [line for line in map(json.loads, lines) if line["logger"] == "ventas.request"]
+
+
+def test_a_line_tells_what_was_asked_and_how_long_it_took(server: Callable[..., Server]) -> None:
+    logging_all = server(LOG_REQUESTS="all", LOG_FORMAT="json")
+    with client_of(logging_all.url) as api, member(api, "ana") as ana:
+        answer = ana.get(f"/user/{ana.id}")
+    line = requests(logging_all.end())[-1]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert 0 < line.pop("db_ms") <= line.pop("ms")
+    assert line == {
+        "level": "info",
+        "logger": "ventas.request",
+        "msg": "request",
+        "request_id": answer.headers["x-request-id"],
+        "method": "GET",
+        "route": "/user/{id}",
+        "path": f"/user/{ana.id}",
+        "status": 200,
+        "user": ana.id,
+    }
+
+
+def test_only_errors_and_slow_requests_get_one_by_default(server: Callable[..., Server]) -> None:
+    for settings, lines in (({}, 0), ({"LOG_SLOW_SECONDS": "0.000001"}, 1), ({"LOG_REQUESTS": "off"}, 0)):
+        started = server(LOG_FORMAT="json", **settings)
+        assert httpx.get(f"{started.url}/healthz").status_code == 200
+        assert len(requests(started.end())) == lines, settings
+
+
+@pytest.mark.parametrize("settings", [{}, {"LOG_REQUESTS": "off"}])
+def test_a_defect_leaves_its_stack_but_not_its_words(
+    settings: dict[str, str], server: Callable[..., Server], rows: Callable[..., list[tuple]]
+) -> None:
+    started = server(APP_ENV="production", BCRYPT_ROUNDS="10", LOG_FORMAT="json", **settings)
+    rows("ALTER TABLE _yoyo_migration RENAME TO secreto")
+    answer = httpx.get(f"{started.url}/readyz")
+    problem(answer, 500, "error_interno")
+    output = started.end()
+    [line] = requests(output)
+    assert (line["level"], line["status"]) == ("error", 500)
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert line["stack"].startswith("UndefinedTable 42P01: core/edge.py:")
+    assert "sql/migraciones.py:" in line["stack"]
+    assert "_yoyo_migration" not in "".join(output)
+
+
+def test_on_ones_own_machine_the_traceback_follows(
+    server: Callable[..., Server], rows: Callable[..., list[tuple]]
+) -> None:
+    started = server()
+    rows("ALTER TABLE _yoyo_migration RENAME TO secreto")
+    problem(httpx.get(f"{started.url}/readyz"), 500, "error_interno")
+    output = "\n".join(started.end())
+    assert "status=500" in output
+    assert "\nTraceback (most recent call last):\n" in output
+    assert 'relation "_yoyo_migration" does not exist' in output
+
+
+def test_it_never_says_a_secret(server: Callable[..., Server]) -> None:
+    started = server(LOG_REQUESTS="all", LOG_LEVEL="debug")
+    with client_of(started.url) as api, member(api, "ana") as ana:
+        ana.get("/user/?q=secreto-consulta")
+        ana.post("/venta/", json={"venta": "secreto-cuerpo"})
+        ana.post("/venta/", content=b"secreto-cuerpo", headers={"Content-Type": "application/json"})
+        api.post("/login/", data={"username": "ana", "password": "secreto-password"})
+        api.get("/user/1", headers={"Authorization": "Bearer secreto-token", "Cookie": "secreto-cookie"})
+        token = ana.headers["authorization"].removeprefix("Bearer ")
+    output = "\n".join(started.end())
+    assert output.count("logger=ventas.request") >= 7
+    assert "/login" in output
+    for secret in ("secreto", PASSWORD, token, SETTINGS["JWT_SECRET"]):
+        assert secret not in output
+
+
+def test_a_path_cannot_forge_a_line(server: Callable[..., Server]) -> None:
+    started = server(LOG_REQUESTS="all")
+    httpx.get(f"{started.url}/x%0Atime=1%20level=info%20msg=%22forged")
+    lines = started.end()
+    assert all(line.startswith("time=2") for line in lines), lines
+    assert any(r'path="/x\ntime=1 level=info msg=\"forged"' in line for line in lines)
+
+
+def test_uvicorns_lines_look_like_ours(server: Callable[..., Server]) -> None:
+    started = server()
+    parts = urlsplit(started.url)
+    with socket.create_connection((parts.hostname, parts.port)) as raw:
+        raw.sendall(b"this is no HTTP\r\n\r\n")
+        assert raw.recv(100).startswith(b"HTTP/1.1 400 ")
+    [line] = [line for line in started.end() if "uvicorn" in line]
+    assert re.match(r'time=\S+ level=warning logger=uvicorn.error msg="Invalid HTTP', line)
+
+
+def test_uvicorn_alone_tells_no_query_strings(database: str, tmp_path: object) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "app:app", "--fd", str(listener.fileno())],
+            cwd=CHECKOUT,
+            env=ENVIRON | {"DATABASE_URL": database, "LOG_REQUESTS": "all"},
+            pass_fds=[listener.fileno()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        problem(httpx.get(f"{url}/healthz?secreto=1"), 422, "datos_invalidos")
+        server.terminate()
+        output, _ = server.communicate(timeout=30)
+    assert "path=/healthz status=422" in output
+    assert "secreto" not in output
+
+
+def test_a_flood_of_lines_is_held_back() -> None:
+    throttle = Throttle()
+
+    def passes(second: float) -> dict[str, object] | None:
+        record = logging.makeLogRecord({"created": second, "fields": {"status": 503}})
+        return record.fields if throttle.filter(record) else None
+
+    told = [passes(7.5) for _ in range(MOST_REQUESTS_PER_SECOND + 20)]
+    assert told.count({"status": 503}) == MOST_REQUESTS_PER_SECOND
+    assert passes(8.1) == {"status": 503, "lines_held_back": 20}
+    assert passes(8.2) == {"status": 503}
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("ñandú", "ñandú"),
+        ("", '""'),
+        ("a b", '"a b"'),
+        ("a=b", '"a=b"'),
+        ('"', r'"\""'),
+        ("\x1b[0m", r'"\u001b[0m"'),
+    ],
+)
+def test_logfmt_quotes_what_is_not_one_word(value: str, written: str) -> None:
+    assert logfmt({"k": value, "n": 1}) == f"k={written} n=1"
+
+
+def test_answers_tell_their_time_when_asked_to(connect: Callable[..., httpx.Client]) -> None:
+    quiet, timed = connect(), connect(SERVER_TIMING="on")
+    assert "server-timing" not in quiet.get("/readyz").headers
+    told = re.fullmatch(
+        r"total;dur=(\d+\.\d), db;dur=(\d+\.\d)", timed.get("/readyz").headers["server-timing"]
+    )
+    assert told
+    total, database = map(float, told.groups())
+    assert 0 < database <= total
