@@ -19,21 +19,24 @@ class BearerAuth:
         self._ask = ask
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["caller"] = await self._caller(scope)
+        caller = self._caller(scope)
+        if isinstance(caller, Caller):
+            caller = self._known.recall(caller) or await self._check(caller)
+        scope["caller"] = caller
         await self.app(scope, receive, send)
 
-    async def _caller(self, scope: Scope) -> Caller | Problem:
+    def _caller(self, scope: Scope) -> Caller | Problem:
         values = [value for name, value in scope["headers"] if name == b"authorization"]
         if not values:
             return no_token()
         scheme, _, token = values[0].partition(b" ")
         if scheme.lower() != b"bearer" or len(values) > 1:
             return no_token()
-        caller = self._tokens.read(token.strip().decode("latin-1"))
-        if caller is None:
-            return bad_token()
+        return self._tokens.read(token.strip().decode("latin-1")) or bad_token()
+
+    async def _check(self, caller: Caller) -> Caller | Problem:
         try:
-            return self._known.recall(caller) or await self._known.check(caller, self._ask) or bad_token()
+            return await self._known.check(caller, self._ask) or bad_token()
         except Problem as problem:
             return problem
 

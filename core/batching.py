@@ -114,7 +114,9 @@ class Lane:
             raise DatabaseUnavailable(BUSY)
         elements = [element(parameters[name]) for name in statement.names]
         asker = Asker(self._loop.create_future(), elements, self._loop.time())
-        self._queues.setdefault(statement, deque()).append(asker)
+        if statement not in self._queues:
+            self._queues[statement] = deque()
+        self._queues[statement].append(asker)
         self.waiting += 1
         if self._task is None:
             self._task = self._loop.create_task(self._drain())

@@ -14,9 +14,10 @@ def etag(version: int) -> tuple[bytes, bytes]:
 
 def tagged(request: Request, version: int, body: object) -> Reply[Any]:
     """The body with its ETag; 304 without it when If-None-Match names this version."""
-    if unchanged(request.scope, version):
-        return Reply(None, [etag(version)], status=304)
-    return Reply(body, [etag(version)])
+    tag = etag(version)
+    if matches(request.scope, tag[1]):
+        return Reply(None, [tag], status=304)
+    return Reply(body, [tag])
 
 
 def unchanged(scope: Scope, version: int) -> bool:

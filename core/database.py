@@ -3,7 +3,7 @@
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import TypeVar
@@ -63,7 +63,10 @@ class Executor(ABC):
     @abstractmethod
     async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]: ...
 
-    async def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> list[Columns]:
+    def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> Awaitable[list[Columns]]:
+        return self._alone(sql, parameters)
+
+    async def _alone(self, sql: str, parameters: Mapping[str, object]) -> list[Columns]:
         rows, _ = await self._execute(sql, alone(parameters))
         return rows
 
@@ -135,10 +138,10 @@ class Database(Executor):
             async with self.pool.connection() as connection:
                 return await _execute(connection, sql, parameters)
 
-    async def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> list[Columns]:
+    def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> Awaitable[list[Columns]]:
         if not self.lanes:
-            return await super()._gather(lane, sql, parameters)
-        return await self.lanes[lane if _reads(sql) else "writes"].ask(statement(sql), parameters)
+            return super()._gather(lane, sql, parameters)
+        return self.lanes[lane if _reads(sql) else "writes"].ask(statement(sql), parameters)
 
     async def _wire(self) -> Wire:
         connection = await self._connector.open(

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Struct
-from starlette.requests import Request as StarletteRequest
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -30,7 +30,7 @@ WATCH_AFTER_SECONDS = 0.5
 encode = msgspec.json.Encoder().encode
 
 
-class Request(StarletteRequest):
+class Request(HTTPConnection):
     """A request, with what the product adds: its caller, the services, and where its statements run."""
 
     @property
@@ -115,7 +115,7 @@ class Endpoint:
         for name in list(inspect.signature(handler).parameters)[1:]:
             self._declare(name, hints[name])
         self._decode = body_decoder(self.body_type)
-        self._headers = [JSON] if self.public else [JSON, PRIVATE]
+        self._headers: tuple[tuple[bytes, bytes], ...] = (JSON,) if self.public else (JSON, PRIVATE)
 
     def _declare(self, name: str, hint: Any) -> None:
         if hint is int:
@@ -144,7 +144,7 @@ class Endpoint:
         elif self.body_name:
             arguments[self.body_name] = await self._body(scope, receive)
         scope["endpoint"] = self
-        work = self.handler(Request(scope, receive), **arguments)
+        work = self.handler(Request(scope), **arguments)
         reply = await (while_connected(work, receive, after=WATCH_AFTER_SECONDS) if self.slow else work)
         if isinstance(reply, Response):
             await reply(scope, receive, send)
@@ -156,12 +156,12 @@ class Endpoint:
         """What goes on the wire for what the handler returned."""
         if isinstance(reply, Answer):
             return reply
-        status, headers = self.status, self._headers.copy()
+        status, headers = self.status, self._headers
         if isinstance(reply, Reply):
-            status, headers = reply.status or status, [*headers, *reply.headers]
+            status, headers = reply.status or status, (*headers, *reply.headers)
             reply = reply.body
         if self.location and isinstance(reply, Created):
-            headers.append((b"location", self.location.format(id=reply.id).encode()))
+            headers = (*headers, (b"location", self.location.format(id=reply.id).encode()))
         return Answer(status, headers, encode(reply) if reply is not None else b"")
 
     def _stream(self, scope: Scope, receive: Receive) -> Stream:
@@ -238,12 +238,12 @@ class Methods:
         self._by_method = {"HEAD": endpoints["GET"]} | endpoints if "GET" in endpoints else endpoints
         self._allow = ", ".join(sorted(self._by_method)).encode()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         chosen = self._by_method.get(scope["method"])
         if chosen is None:
             detail = f"Esta ruta admite: {self._allow.decode()}"
             raise Problem(WRONG_METHOD, detail, headers=[(b"allow", self._allow)])
-        await chosen(scope, receive, send)
+        return chosen(scope, receive, send)
 
 
 def path_id(text: str) -> int:

@@ -1,6 +1,6 @@
 """The way from a path to its route: by its segments, however many routes there are."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from starlette.routing import BaseRoute, Route, Router
@@ -23,7 +23,7 @@ class Map(Router):
                     node = node.setdefault(ANY if segment.startswith("{") else segment, {})
                 node[END] = route
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
         node, values = self._tree, []
         for segment in scope["path"].split("/"):
             if segment in node:
@@ -38,6 +38,6 @@ class Map(Router):
                 route = scope["route"] = node[END]
                 scope["router"] = self
                 scope["path_params"] = dict(zip(route.param_convertors, values, strict=True))
-                await route.app(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
+                app: ASGIApp = route.app
+                return app(scope, receive, send)
+        return super().__call__(scope, receive, send)

@@ -80,8 +80,8 @@ def too_large(limit: int) -> Problem:
 
 async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
     """One whole answer; a 304 or 204 has no body and says no length (RFC 9110 section 8.6)."""
-    length = [(b"content-length", b"%d" % len(body))] if status not in (204, 304) else []
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
+    whole = [*headers] if status in (204, 304) else [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": whole})
     await send({"type": "http.response.body", "body": body})
 
 
