@@ -1,0 +1,36 @@
+-- What:   spreads the sales, sessions and idempotency keys over the nodes of a Citus cluster, by usuario_id; usuario is
+--         copied to every node. docs/scale-out.md says what must be there before, and what changes.
+-- Why:    one machine no longer writes fast enough.
+-- Locks:  each table is closed to writers while it is copied: stop the API first. Foreign keys are missing meanwhile.
+-- Undo:   undistribute.sql.
+-- Run:    psql -v ON_ERROR_STOP=1 -f distribute.sql, on the coordinator. Not part of `python app.py migrate`.
+
+-- What stays on the coordinator, and why:
+-- auditoria: local; lists read it across all users, newest first, and a month is dropped at once.
+-- enlace: local; a row or two per user, and a queue of mails that is read across all users.
+-- intento: local; a few counters, unlogged, that belong to no user.
+
+-- A foreign key to a table that is not yet on every node would stop what follows.
+ALTER TABLE venta DROP CONSTRAINT venta_usuario_id_fkey;
+ALTER TABLE sesion DROP CONSTRAINT sesion_usuario_id_fkey;
+ALTER TABLE idempotencia DROP CONSTRAINT idempotencia_usuario_id_fkey;
+ALTER TABLE enlace DROP CONSTRAINT enlace_usuario_id_fkey;
+
+SELECT create_reference_table('usuario');
+SELECT create_distributed_table('venta', 'usuario_id', colocate_with => 'none');
+SELECT create_distributed_table('sesion', 'usuario_id', colocate_with => 'venta');
+SELECT create_distributed_table('idempotencia', 'usuario_id', colocate_with => 'venta');
+
+ALTER TABLE venta ADD CONSTRAINT venta_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE sesion ADD CONSTRAINT sesion_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE idempotencia ADD CONSTRAINT idempotencia_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE enlace ADD CONSTRAINT enlace_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+
+-- The rows that were copied to the shards are still on the coordinator, where nobody sees them: only disk.
+SELECT truncate_local_data_after_distributing_table('venta');
+SELECT truncate_local_data_after_distributing_table('sesion');
+SELECT truncate_local_data_after_distributing_table('idempotencia');

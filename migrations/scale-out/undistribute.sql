@@ -1,0 +1,71 @@
+-- What:   the way back from distribute.sql: all rows return to plain tables on the coordinator.
+-- Why:    Citus' own undistribute_table refuses tables with identity columns, so each table is copied.
+-- Locks:  every table, until its copy has taken its place: stop the API first. The coordinator's disk must hold it all.
+-- Undo:   distribute.sql.
+-- Run:    psql -v ON_ERROR_STOP=1 -f undistribute.sql, on the coordinator. Not part of `python app.py migrate`.
+
+ALTER TABLE venta DROP CONSTRAINT venta_usuario_id_fkey;
+ALTER TABLE sesion DROP CONSTRAINT sesion_usuario_id_fkey;
+ALTER TABLE idempotencia DROP CONSTRAINT idempotencia_usuario_id_fkey;
+ALTER TABLE enlace DROP CONSTRAINT enlace_usuario_id_fkey;
+
+BEGIN;
+CREATE TABLE usuario_local (LIKE usuario INCLUDING ALL EXCLUDING INDEXES);
+INSERT INTO usuario_local SELECT * FROM usuario;
+SELECT setval('usuario_local_id_seq', last_value, is_called) FROM usuario_id_seq;
+DROP TABLE usuario;
+ALTER TABLE usuario_local RENAME TO usuario;
+ALTER SEQUENCE usuario_local_id_seq RENAME TO usuario_id_seq;
+ALTER TABLE usuario ADD CONSTRAINT usuario_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX usuario_username_key ON usuario (lower(username) text_pattern_ops);
+CREATE UNIQUE INDEX usuario_correo_key ON usuario (lower(correo) text_pattern_ops);
+CREATE INDEX usuario_nombre_idx ON usuario (lower(nombre) text_pattern_ops, id);
+CREATE INDEX usuario_apellido_idx ON usuario (lower(apellido) text_pattern_ops, id);
+CREATE INDEX usuario_rol_idx ON usuario (rol, id);
+COMMENT ON TABLE usuario IS 'The people who use the API.';
+COMMIT;
+
+BEGIN;
+CREATE TABLE venta_local (LIKE venta INCLUDING ALL EXCLUDING INDEXES);
+INSERT INTO venta_local SELECT * FROM venta;
+SELECT setval('venta_local_id_seq', last_value, is_called) FROM venta_id_seq;
+DROP TABLE venta;
+ALTER TABLE venta_local RENAME TO venta;
+ALTER SEQUENCE venta_local_id_seq RENAME TO venta_id_seq;
+ALTER TABLE venta ADD CONSTRAINT venta_pkey PRIMARY KEY (usuario_id, id);
+CREATE INDEX venta_id_idx ON venta (id);
+CREATE INDEX venta_creacion_idx ON venta (creacion, id);
+CREATE INDEX venta_usuario_id_creacion_idx ON venta (usuario_id, creacion, id);
+COMMENT ON TABLE venta IS 'The sales.';
+COMMIT;
+
+BEGIN;
+CREATE TABLE sesion_local (LIKE sesion INCLUDING ALL EXCLUDING INDEXES);
+INSERT INTO sesion_local SELECT * FROM sesion;
+SELECT setval('sesion_local_id_seq', last_value, is_called) FROM sesion_id_seq;
+DROP TABLE sesion;
+ALTER TABLE sesion_local RENAME TO sesion;
+ALTER SEQUENCE sesion_local_id_seq RENAME TO sesion_id_seq;
+ALTER TABLE sesion ADD CONSTRAINT sesion_pkey PRIMARY KEY (usuario_id, id);
+CREATE INDEX sesion_expira_idx ON sesion (expira);
+COMMENT ON TABLE sesion IS 'One row per login; the tokens of a session are as good as its row.';
+COMMIT;
+
+BEGIN;
+CREATE TABLE idempotencia_local (LIKE idempotencia INCLUDING ALL EXCLUDING INDEXES);
+INSERT INTO idempotencia_local SELECT * FROM idempotencia;
+DROP TABLE idempotencia;
+ALTER TABLE idempotencia_local RENAME TO idempotencia;
+ALTER TABLE idempotencia ADD CONSTRAINT idempotencia_pkey PRIMARY KEY (usuario_id, clave);
+CREATE INDEX idempotencia_expira_idx ON idempotencia (expira);
+COMMENT ON TABLE idempotencia IS 'The answers that requests with an Idempotency-Key got, to be given again for 24 hours.';
+COMMIT;
+
+ALTER TABLE venta ADD CONSTRAINT venta_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE sesion ADD CONSTRAINT sesion_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE idempotencia ADD CONSTRAINT idempotencia_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE enlace ADD CONSTRAINT enlace_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
