@@ -4,9 +4,13 @@ import time
 
 import httpx
 import jwt
+import psycopg
 import pytest
 from answers import operations
-from conftest import SETTINGS, problem
+from conftest import PASSWORD, SETTINGS, member, problem
+
+from handlers import throttle
+from sql.intentos import Limit
 
 TOKENS = {"/user/verificar", "/login/restablecer", "/login/revocar"}
 BODIES = {key: operation for key, operation in operations().items() if "requestBody" in operation}
@@ -111,3 +115,62 @@ def test_without_a_database_everything_says_so_at_once(connect):
             assert int(answer.headers["retry-after"]) >= 1
         elif path != "/metrics":  # in production it is off without a token of its own
             assert answer.status_code == 200, (method, path, answer.text)
+
+
+def test_a_version_that_moved_on_is_refused_everywhere(ana):
+    ana.post("/venta", json={"venta": 1, "ventas_productos": 1})
+    for (method, path), operation in operations().items():
+        if "412" in operation["responses"]:
+            sent = _valid(method, path) | {"headers": {"If-Match": '"99"'}}
+            if method == "PUT":
+                sent["json"] = sent["json"] | {"password_actual": PASSWORD}
+            problem(_ask(ana, method, path, **sent), 412, "version_distinta")
+
+
+def test_what_is_the_same_is_not_sent_again(ana):
+    ana.post("/venta", json={"venta": 1, "ventas_productos": 1})
+    for (method, path), operation in operations().items():
+        if "304" in operation["responses"]:
+            assert _ask(ana, method, path, headers={"If-None-Match": "*"}).status_code == 304
+
+
+def test_a_key_in_use_is_told_everywhere(connect, ana, database):
+    impatient = connect(DB_TIMEOUT_SECONDS="0.5")
+    headers = {"Authorization": ana.headers["authorization"], "Idempotency-Key": "k-1"}
+    with psycopg.connect(database) as first:
+        first.execute("INSERT INTO idempotencia (usuario_id, clave) VALUES (%s, 'k-1')", [ana.id])
+        for (method, path), operation in operations().items():
+            if any(parameter.get("name") == "Idempotency-Key" for parameter in operation["parameters"]):
+                sent = _valid(method, path)
+                sent["headers"] = headers | sent.get("headers", {})
+                problem(_ask(impatient, method, path, **sent), 409, "clave_en_uso")
+        first.rollback()
+
+
+def test_too_many_attempts_are_refused_everywhere(ana, monkeypatch):
+    limits = [name for name, value in vars(throttle).items() if isinstance(value, Limit)]
+    for name in limits:
+        monkeypatch.setattr(throttle, name, Limit(free=1, first=60, longest=60, forget=60))
+    for (method, path), operation in operations().items():
+        if "429" in operation["responses"]:
+            sent = _valid(method, path)
+            if method in ("PATCH", "PUT"):
+                sent["json"] = sent["json"] | {
+                    "password": "otra clave larga",
+                    "password_actual": "no es esta",
+                }
+            if path == "/login":
+                sent["data"] = sent["data"] | {"password": "no es esta"}
+            for _ in range(3):
+                answer = _ask(ana, method, path, **sent)
+            problem(answer, 429, "demasiados_intentos")
+            assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_whoever_is_gone_is_told_so(api, ana, rows):
+    for method, path in operations():
+        if path == "/user/me":
+            with member(api, f"gone-{method.lower()}") as gone:
+                gone.get("/user/me")
+                rows("DELETE FROM usuario WHERE id = %s", gone.id)
+                problem(_ask(gone, method, path, **_valid(method, path)), 404, "usuario_inexistente")
