@@ -30,6 +30,12 @@ KEPT_PLANS = {  # one made while the tables are small must suit them when they a
 }
 SILENCE_SECONDS = 17  # more than statement_timeout: what the server does not end itself
 
+UNKEPT = """
+-- database.unkept: keeps no plans where Citus is, which must see the values to know their shards; uses no index
+SELECT set_config('plan_cache_mode', 'auto', false)
+ WHERE to_regclass('pg_catalog.pg_dist_node') IS NOT NULL
+"""
+
 
 class Executor(ABC):
     """Runs statements whose parameters are written `%(name)s`; each row becomes `row(*columns)`.
@@ -149,6 +155,8 @@ class Database(Executor):
             statement_timeout=f"{self._timeout}s",
             lock_timeout=f"{self._timeout / 3}s",  # leaves time to repeat the batch without who holds it up
         )
+        if self._connector.prepare:
+            await connection.execute(named(UNKEPT))
         return Wire(connection, prepare=self._connector.prepare, timeout=self._timeout + 1)
 
 
