@@ -26,7 +26,7 @@ log = logging.getLogger("ventas.revocation")
 Ask = Callable[[int, int], Awaitable[Rol | None]]
 
 
-class Standing(Struct, frozen=True):
+class Standing(Struct, frozen=True, gc=False):
     """That a session stands, of an owner with this rol, as far as tokens go that expire by then."""
 
     rol: Rol
