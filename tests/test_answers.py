@@ -1,6 +1,7 @@
 """What every endpoint answers alike, tried on each: no token, wrong bodies, a database that is away."""
 
 import time
+import uuid
 
 import httpx
 import jwt
@@ -9,10 +10,11 @@ import pytest
 from answers import operations
 from conftest import PASSWORD, SETTINGS, member, problem
 
+from core.keys import Keys
 from handlers import throttle
+from handlers.links import Link, make_token
 from sql.intentos import Limit
 
-TOKENS = {"/user/verificar", "/login/restablecer", "/login/revocar"}
 BODIES = {key: operation for key, operation in operations().items() if "requestBody" in operation}
 
 
@@ -105,11 +107,19 @@ def test_without_a_database_everything_says_so_at_once(connect):
     )
     now = int(time.time())
     claims = {"sub": "1", "sid": 1, "rol": "admin", "iat": now, "exp": now + 600}
-    api.headers["authorization"] = f"Bearer {jwt.encode(claims, SETTINGS['JWT_SECRET'], 'HS256')}"
+    access = jwt.encode(claims, SETTINGS["JWT_SECRET"], "HS256")
+    api.headers["authorization"] = f"Bearer {access}"
+    keys, link = Keys(SETTINGS["JWT_SECRET"], ""), Link(1, uuid.uuid4())
+    tokens = {
+        "/login/revocar": access,
+        "/user/verificar": make_token(keys, "verificacion", link),
+        "/login/restablecer": make_token(keys, "recuperacion", link),
+    }
     for (method, path), operation in operations().items():
-        if path in TOKENS:  # the example's token is nobody's, and no query is made for such
-            continue
-        answer = _ask(api, method, path, **_valid(method, path))
+        sent = _valid(method, path)
+        if path in tokens:  # the example's token is nobody's, and no query is made for such
+            sent = {"json": sent.get("json", {}) | {"token": tokens[path]}} if method == "POST" else {}
+        answer = _ask(api, method, path, **sent)
         if "503" in operation["responses"]:
             problem(answer, 503, "bd_no_disponible")
             assert int(answer.headers["retry-after"]) >= 1

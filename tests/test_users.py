@@ -153,6 +153,9 @@ def test_a_change_to_a_taken_correo_is_refused(ana, beto):
     body = problem(answer, 409, "usuario_repetido")
     assert body["detail"] == "Error actualizando usuario: el correo ya está en uso"
     assert beto.get("/user/me").json()["nombre"] == "Beto"
+    problem(ana.put(f"/user/{beto.id}", json=new_user("ana")), 409, "usuario_repetido")
+    problem(ana.patch(f"/user/{beto.id}", json={"username": "ana"}), 409, "usuario_repetido")
+    problem(ana.put("/user/999", json=new_user("nadie")), 404, "usuario_inexistente")
 
 
 def test_a_put_replaces_the_whole_user(ana, beto):
