@@ -179,7 +179,7 @@ async def probe(db: Runner, channel: str) -> None:
 
 
 async def sweep(db: Runner) -> int:
-    """How many sessions were forgotten, up to 1000."""
+    """How many sessions were forgotten, up to 100."""
     return await db.run(SWEEP)
 
 

@@ -25,7 +25,7 @@ WITHOUT_A_NAME = {
     "core/cluster.py": {"CREATE DATABASE ventas\n"},
     "core/database.py": {"SELECT 1 AS n"},
     "core/database_pool.py": {"SET timezone = 'UTC'"},
-    "sql/particiones.py": {"SET LOCAL lock_timeout = '1s'"},
+    "sql/particiones.py": {"SET LOCAL lock_timeout = '1s'", "SET LOCAL lock_timeout = '100ms'"},
     "sql/plans.py": {"SET LOCAL plan_cache_mode = force_generic_plan"},
 }
 # What runs on the application's connections beside the catalogue, as pg_stat_statements has it.
