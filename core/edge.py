@@ -26,7 +26,8 @@ log = logging.getLogger("ventas.request")
 
 
 class Edge:
-    """Gives the scope its `request_id` and one spelling of the path (without a trailing slash)."""
+    """Gives the scope its `request_id`, one spelling of the path (without a trailing slash), and `answer_headers`:
+    a list of headers that the answer will have, whatever it is."""
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         settings = services.settings
@@ -45,7 +46,8 @@ class Edge:
         began = perf_counter()
         scope["services"] = self.services
         scope["database_seconds"] = 0.0
-        request_id = scope["request_id"] = self._request_id(scope)
+        scope["request_id"] = self._request_id(scope)
+        always = scope["answer_headers"] = [(b"x-request-id", scope["request_id"])]
         if len(scope["path"]) > 1:
             scope["path"] = scope["path"].rstrip("/") or "/"
         trace.current.set(scope)
@@ -58,7 +60,7 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"]
-                headers.append((b"x-request-id", request_id))
+                headers.extend(always)
                 if ending.begun:
                     headers.append(CLOSE)
                 if self._times:

@@ -1,10 +1,9 @@
 """Middleware for a service behind a proxy that ends TLS: plain HTTP is not served (RFC 6797)."""
 
 import re
-from collections.abc import Awaitable
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.problems import HTTPS_REQUIRED, Problem
 from core.wire import respond
@@ -29,9 +28,10 @@ class HttpsOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        scheme = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+        scheme = ",".join(headers.getlist("x-forwarded-proto")).rpartition(",")[2].strip().lower()
         if scheme == "https":
-            await self.app(scope, receive, _secured(send))
+            scope["answer_headers"] += SECURE
+            await self.app(scope, receive, send)
         elif scheme != "http":
             await self.app(scope, receive, send)
         elif scope["method"] in SAFE and (site := self._site(headers)):
@@ -43,14 +43,5 @@ class HttpsOnly:
     def _site(self, headers: Headers) -> str:
         if self._public_url.startswith("https://"):
             return self._public_url
-        host = headers.get("host", "")
+        host = headers.get("host", "").removesuffix(":80")
         return f"https://{host}" if HOST.fullmatch(host) else ""
-
-
-def _secured(send: Send) -> Send:
-    def secured(message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            message["headers"].extend(SECURE)
-        return send(message)
-
-    return secured
