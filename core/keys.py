@@ -8,15 +8,21 @@ class Keys:
 
     def __init__(self, secret: str, previous: str = "") -> None:
         self._secrets = [key.encode() for key in (secret, previous) if key]
+        self._keys: dict[str, list[bytes]] = {}
 
     def sign(self, purpose: str, data: bytes) -> bytes:
         """16 bytes that only a holder of the secret can make."""
-        return _mac(self._secrets[0], purpose, data)
+        return _mac(self._derived(purpose)[0], data)
 
     def verify(self, purpose: str, data: bytes, signature: bytes) -> bool:
-        return any(hmac.compare_digest(_mac(secret, purpose, data), signature) for secret in self._secrets)
+        return any(hmac.compare_digest(_mac(key, data), signature) for key in self._derived(purpose))
+
+    def _derived(self, purpose: str) -> list[bytes]:
+        if purpose not in self._keys:
+            about = f"ventas {purpose}".encode()
+            self._keys[purpose] = [hmac.digest(secret, about, "sha256") for secret in self._secrets]
+        return self._keys[purpose]
 
 
-def _mac(secret: bytes, purpose: str, data: bytes) -> bytes:
-    key = hmac.digest(secret, f"ventas {purpose}".encode(), "sha256")
+def _mac(key: bytes, data: bytes) -> bytes:
     return hmac.digest(key, data, "sha256")[:16]
