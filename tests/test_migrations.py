@@ -188,7 +188,7 @@ def test_each_says_what_why_which_locks_and_what_is_lost(name: str) -> None:
 
 def test_each_can_be_undone_and_every_file_belongs_to_one() -> None:
     assert all(step.undo for step in steps(FOLDER))
-    files = {path.name for path in FOLDER.iterdir()}
+    files = {path.name for path in FOLDER.iterdir() if path.is_file()}
     assert files == {f"{name}{kind}.sql" for name in names() for kind in ("", ".rollback")}
     assert [step.name for step in steps(FOLDER)] == names()
     assert [name[:4] for name in names()] == [f"{number:04}" for number in range(1, len(names()) + 1)]
@@ -199,7 +199,7 @@ def test_no_lint_rule_complains_or_is_ignored() -> None:
     assert not findings, "\n".join(
         f"{f['file']}:{f['line']}: {f['rule_name']}: {f['message']}" for f in findings
     )
-    assert not any("squawk-ignore" in path.read_text("utf-8") for path in FOLDER.iterdir())
+    assert not any("squawk-ignore" in path.read_text("utf-8") for path in FOLDER.rglob("*.sql"))
     assert "rules" not in (ROOT / ".squawk.toml").read_text("utf-8")
 
 
