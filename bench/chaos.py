@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from bench.faults_host import Unavailable, filled, node_on, small_disk
 from bench.ledger import Crowd, Ledger
 from bench.nodes import Node, node, standby_of, url_of
 from core import migration_guard
@@ -202,6 +203,13 @@ async def migrations_at_once(stage: Stage) -> None:
     stage.heal()
 
 
+async def disk_full(stage: Stage) -> None:
+    """Not a byte is left where PostgreSQL keeps its data."""
+    with filled(stage.database.folder):
+        await asyncio.sleep(stage.seconds)
+    stage.heal()
+
+
 @dataclass(frozen=True)
 class Case:
     """A fault, and what clients may see of it besides success."""
@@ -209,6 +217,7 @@ class Case:
     fault: Fault
     allowed: frozenset[str]
     standby: bool = False
+    small: bool = False  # the database is on a small disk
 
 
 GONE = frozenset(AWAY | {"none"})
@@ -219,6 +228,7 @@ CASES = {
     "restart of PostgreSQL": Case(postgres_restarted, frozenset(AWAY)),
     "failover to a synchronous standby": Case(failover, frozenset(AWAY), standby=True),
     "every connection cut, five times": Case(connections_cut, frozenset(AWAY)),
+    "disk full": Case(disk_full, frozenset(AWAY), small=True),
     "pool exhausted behind a lock": Case(pool_exhausted, frozenset(AWAY)),
     "fifty slow clients": Case(slow_clients, frozenset(USUAL)),
     "bodies that never end": Case(endless_bodies, frozenset(USUAL)),
@@ -263,7 +273,7 @@ HEAD = """\
 async def try_out(name: str, case: Case, seconds: float) -> Row:
     """One fault, with `seconds` of load before it and after it."""
     with ExitStack() as stack:
-        database, standby = stack.enter_context(_databases(case.standby))
+        database, standby = stack.enter_context(_databases(case))
         nodes = [database, standby] if standby else [database]
         api = Api(url_of(*nodes, target_session_attrs="read-write"))
         await asyncio.to_thread(api.start)
@@ -288,17 +298,20 @@ async def try_out(name: str, case: Case, seconds: float) -> Row:
 
 
 @contextmanager
-def _databases(with_standby: bool) -> Iterator[tuple[Node, Node | None]]:
+def _databases(case: Case) -> Iterator[tuple[Node, Node | None]]:
     """A migrated primary and, if asked for, a standby without which it confirms nothing."""
-    with node() as primary:
+    with ExitStack() as stack:
+        if case.small:
+            primary = stack.enter_context(node_on(stack.enter_context(small_disk())))
+        else:
+            primary = stack.enter_context(node())
         migration_guard.apply(url_of(primary), say=lambda line: None)
-        if not with_standby:
-            yield primary, None
-            return
-        with standby_of(primary) as standby:
+        standby = None
+        if case.standby:
+            standby = stack.enter_context(standby_of(primary))
             primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
             primary.execute("SELECT pg_reload_conf()")
-            yield primary, standby
+        yield primary, standby
 
 
 def main() -> int:
@@ -318,8 +331,12 @@ def main() -> int:
     print(HEAD, flush=True)
     rows = []
     for name in names:
-        rows.append(asyncio.run(try_out(name, CASES[name], chosen.seconds)))
-        print(rows[-1], flush=True)
+        try:
+            rows.append(asyncio.run(try_out(name, CASES[name], chosen.seconds)))
+        except Unavailable as lack:
+            print(f"{name}: not tried: {lack}", file=sys.stderr)
+        else:
+            print(rows[-1], flush=True)
     if chosen.save:
         before, _, rest = PAGE.read_text().partition(BEGIN)
         _, _, after = rest.partition(END)
