@@ -125,7 +125,7 @@ def test_heroku_serves_and_migrates_with_commands_that_exist() -> None:
     lines = (CHECKOUT / "Procfile").read_text().splitlines()
     processes = dict(line.split(": ", 1) for line in lines)
     assert processes["release"] == "python app.py migrate"
-    program, *arguments = shlex.split(processes["web"].replace("$PORT", "8000"))
+    program, *arguments = shlex.split(processes["web"].removeprefix("exec ").replace("$PORT", "8000"))
     context = uvicorn.make_context(program, arguments)
     assert context.params["app"] == "app:app"
     assert (

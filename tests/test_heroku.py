@@ -1,0 +1,145 @@
+"""The Procfile's own lines, in an environment with nothing but requirements.txt, as a dyno runs them."""
+
+import hashlib
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from conftest import NO_TLS, PASSWORD, problem
+from fleets import until
+from processes import CHECKOUT
+from uvicorn.main import main as uvicorn
+
+from handlers.serving import OPTIONS
+
+HTTPS = {"X-Forwarded-Proto": "https"}
+
+
+@pytest.fixture(scope="session")
+def slug(request: pytest.FixtureRequest) -> Path:
+    """A virtual environment with what Heroku would install; kept from run to run while that stays the same."""
+    requirements = CHECKOUT / "requirements.txt"
+    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    folder = Path(request.config.cache.mkdir(f"slug-{key}"))
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        install = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--requirement", requirements]
+        if (done := subprocess.run(install, capture_output=True, text=True)).returncode:
+            pytest.skip(f"requirements.txt cannot be installed here: {done.stderr.splitlines()[-1]}")
+        (folder / "ready").touch()
+    return folder
+
+
+@pytest.fixture
+def config(slug: Path, empty_database: str) -> dict[str, str]:
+    """What a dyno finds in its environment."""
+    separator = "&" if "?" in empty_database else "?"
+    return {
+        "PATH": f"{slug}/bin:{os.defpath}",
+        "DYNO": "web.1",
+        "DATABASE_URL": empty_database.replace("postgresql:", "postgres:") + f"{separator}sslmode=disable",
+        "JWT_SECRET": "0123456789abcdef0123456789abcdef",
+        "WEB_CONCURRENCY": "2",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def honcho(process: str, config: dict[str, str], port: int = 5000) -> subprocess.Popen[str]:
+    """The Procfile's `process`, in a shell of its own, without the `.env` of local work."""
+    options = ["--env", os.devnull, "--port", str(port), "--no-colour", process]
+    command = [sys.executable, "-m", "honcho", "start", *options]
+    return subprocess.Popen(command, cwd=CHECKOUT, env=config, stdout=subprocess.PIPE, text=True)
+
+
+def output(process: subprocess.Popen[str]) -> str:
+    """All that it printed, once it ended."""
+    text, _ = process.communicate(timeout=60)
+    return text
+
+
+@contextmanager
+def dyno(config: dict[str, str]) -> Iterator[tuple[httpx.Client, Callable[[], str]]]:
+    """The web process: a client of it, and a function that ends it as Heroku does and returns its output."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = honcho("web", config, port)
+
+    def end() -> str:
+        process.send_signal(signal.SIGTERM)
+        return output(process)
+
+    try:
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=url, headers=HTTPS, verify=NO_TLS, timeout=30) as client:
+            yield client, end
+    finally:
+        if process.returncode is None:
+            end()
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_it_migrates_serves_and_stops(config: dict[str, str], slug: Path) -> None:
+    assert re.search(r"release.1 stopped \(rc=0\)", output(honcho("release", config)))
+    admin = ["--correo=ana@example.com", "--nombre=Ana", "--apellido=Paz", "--telefono=2604538424"]
+    command = [slug / "bin/python", "app.py", "create-admin", "ana", *admin]
+    subprocess.run(command, cwd=CHECKOUT, env=config, input=PASSWORD, text=True, check=True)
+    with dyno(config) as (client, end):
+        until(lambda: answers(client))
+        assert client.get("/readyz").json() == {"estado": "listo"}
+        form = {"username": "ana", "password": PASSWORD}
+        token = client.post("/login/", data=form, headers={"X-Forwarded-For": "203.0.113.7"}).json()[
+            "access_token"
+        ]
+        client.headers["Authorization"] = f"Bearer {token}"
+        assert [user["username"] for user in client.get("/user/").json()] == ["ana"]
+        assert [session["direccion"] for session in client.get("/login/sesiones").json()] == ["203.0.113.7"]
+        assert client.get("/docs", headers={"X-Forwarded-Proto": "http"}).status_code == 308
+        problem(client.get("/metrics"), 404, "ruta_desconocida")
+        text = end()
+    assert re.search(r"web.1 +\| time=.* level=info logger=ventas msg=\"SIGTERM: no longer ready", text)
+    assert re.search(r"web.1 stopped \(rc=0\)", text)
+    assert "Traceback" not in text
+
+
+def test_an_unmigrated_database_is_not_served(config: dict[str, str]) -> None:
+    text = output(honcho("web", config | {"WEB_CONCURRENCY": "1"}))
+    assert "pending migrations: 0001_create_usuario" in text
+    assert re.search(r"web.1 stopped \(rc=[1-9]", text)
+
+
+@pytest.mark.parametrize(
+    ("missing", "line"),
+    [
+        ("JWT_SECRET", "JWT_SECRET: set it to 32 bytes or more"),
+        ("DATABASE_URL", "DATABASE_URL: set it to postgresql://"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(missing: str, line: str, config: dict[str, str]) -> None:
+    text = output(honcho("release", {name: value for name, value in config.items() if name != missing}))
+    assert line in text
+    assert "Traceback" not in text
+    assert re.search(r"release.1 stopped \(rc=1\)", text)
+
+
+def test_the_procfile_serves_as_python_app_py_does() -> None:
+    web = dict(line.split(": ", 1) for line in (CHECKOUT / "Procfile").read_text().splitlines())["web"]
+    parameters = uvicorn.make_context("uvicorn", shlex.split(web.replace("$PORT", "1"))[2:]).params
+    assert {name: parameters[name] for name in OPTIONS if name != "loop"} == {
+        name: value for name, value in OPTIONS.items() if name != "loop"
+    }
