@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import bcrypt
 import jwt
@@ -91,6 +92,12 @@ def test_a_hash_of_another_cost_is_renewed_at_login(ana, connect, rows):
     assert password.startswith("$2b$05$")
     assert log_in(costlier, "ana")
     assert ana.get("/user/me").status_code == 200
+
+
+def test_of_many_who_log_in_while_a_hash_is_renewed_none_is_refused(ana, connect):
+    costlier = connect(BCRYPT_ROUNDS="5")
+    with ThreadPoolExecutor(8) as people:
+        assert len({*people.map(lambda _: log_in(costlier, "ana"), range(16))}) == 16
 
 
 def test_the_previous_secret_still_verifies(beto, connect):
