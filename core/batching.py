@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextvars import Context
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -102,6 +103,7 @@ class Lane:
         self._wire: Wire | None = None
         self._queues: dict[Statement, deque[Asker]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._context = Context()  # a lane works for many: its log lines are not of the request that woke it
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -119,7 +121,7 @@ class Lane:
         self._queues[statement].append(asker)
         self.waiting += 1
         if self._task is None:
-            self._task = self._loop.create_task(self._drain())
+            self._task = self._loop.create_task(self._drain(), context=self._context)
         return asker.answer
 
     async def close(self) -> None:
