@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from handlers.statements_page import anchor
 from sql.catalogue import Statement
 from sql.schema import Column, Constraint, Index, Table
 
@@ -77,7 +78,7 @@ def _index(index: Index, statements: list[Statement]) -> list[str]:
 
 
 def _link(statement: Statement) -> str:
-    return f"[{statement.name}](statements.md#{statement.name.replace('.', '')})"
+    return f"[{statement.name}](statements.md#{anchor(statement)})"
 
 
 def _code(text: str) -> str:

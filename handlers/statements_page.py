@@ -27,11 +27,21 @@ def statements_page(
     statements: list[Statement], callers: dict[str, list[str]], types: Callable[[Statement], dict[str, str]]
 ) -> str:
     """The whole page, as Markdown."""
-    sections = [INTRODUCTION]
+    sections = [INTRODUCTION, _overview(statements)]
     for module, group in groupby(statements, key=lambda statement: statement.name.partition(".")[0]):
         sections.append(f"## {module}\n")
         sections += [_section(statement, callers[statement.place], types(statement)) for statement in group]
     return "\n".join(sections)
+
+
+def _overview(statements: list[Statement]) -> str:
+    rows = [f"| [{s.name}](#{anchor(s)}) | {s.purpose} |" for s in statements]
+    return "\n".join(["| statement | purpose |", "|---|---|", *rows, ""])
+
+
+def anchor(statement: Statement) -> str:
+    """What a link to its section ends with."""
+    return statement.name.replace(".", "")
 
 
 def _section(statement: Statement, entries: list[str], types: dict[str, str]) -> str:
