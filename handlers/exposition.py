@@ -45,17 +45,19 @@ FAMILIES = {
 }
 
 
-def exposition(samples: Iterable[Sample], accept: str) -> tuple[bytes, str]:
-    """The text and its media type, as the `Accept` header asks: Prometheus' own or OpenMetrics."""
+def exposition(samples: Iterable[Sample], dyno: str, accept: str) -> tuple[bytes, str]:
+    """The text and its media type, as the `Accept` header asks: Prometheus' own or OpenMetrics.
+
+    Every sample gets the label `dyno`: Heroku's router asks one dyno now, another then."""
     encoder, media = choose_encoder(accept)
-    return encoder(_Samples(samples)), media
+    return encoder(_Samples(samples, dyno)), media
 
 
 class _Samples:
     """A Collector of what was counted elsewhere."""
 
-    def __init__(self, samples: Iterable[Sample]) -> None:
-        self._samples = sorted(samples)
+    def __init__(self, samples: Iterable[Sample], dyno: str) -> None:
+        self._samples = sorted(((*key, dyno), values) for key, values in samples)
 
     def collect(self) -> Iterator[Metric]:
         for name, family in FAMILIES.items():
@@ -74,7 +76,8 @@ class _Samples:
 
 
 def _metric(name: str, family: Family) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
+    labels = (*family.labels, "dyno")
     if family.bounds:
-        return HistogramMetricFamily(name, family.help, labels=family.labels)
+        return HistogramMetricFamily(name, family.help, labels=labels)
     kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-    return kind(name, family.help, labels=family.labels)
+    return kind(name, family.help, labels=labels)

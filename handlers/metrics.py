@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import os
 import resource
 import sys
 import time
@@ -85,7 +86,7 @@ def _check_token(request: Request) -> None:
 def _encode(samples: list[Sample], accept: str) -> tuple[bytes, str]:
     from handlers.exposition import exposition  # with the first scrape: it takes a while and 10 MB
 
-    return exposition(samples, accept)
+    return exposition(samples, os.environ.get("DYNO", ""), accept)
 
 
 def _report(services: Services, *, ended: bool = False) -> Report:

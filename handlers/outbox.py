@@ -42,7 +42,7 @@ async def _keep_sending(services: Services, mail: Mail, ending: asyncio.Event) -
     while not ending.is_set():
         mail.waiting.clear()
         try:
-            while not ending.is_set() and await _send_next(services, mail):
+            while not (ending.is_set() or services.shutdown.begun) and await _send_next(services, mail):
                 continue
         except DatabaseUnavailable as error:
             log.warning("mail put off: %s", error)

@@ -34,5 +34,5 @@ def test_it_is_silent_when_they_fit(
     connect: Callable[..., httpx.Client], caplog: pytest.LogCaptureFixture
 ) -> None:
     api = connect()
-    until(lambda: "ventas_listening 1.0" in api.get("/metrics").text)
+    until(lambda: 'ventas_listening{dyno=""} 1.0' in api.get("/metrics").text)
     assert "connections" not in caplog.text

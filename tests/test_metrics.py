@@ -22,11 +22,14 @@ TOKEN = {"Authorization": "Bearer una-ficha"}
 
 
 def samples(client: httpx.Client) -> dict[tuple[str, ...], float]:
-    """Each sample by its name and the values of its labels, in the order of the labels' names."""
+    """Each sample by its name and the values of its labels but the dyno, in the order of the labels' names."""
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
     return {
-        (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
+        (
+            sample.name,
+            *(sample.labels[name] for name in sorted(sample.labels) if name != "dyno"),
+        ): sample.value
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
@@ -63,6 +66,12 @@ def test_every_metric_is_documented_and_told(api: httpx.Client) -> None:
     assert set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)) == set(FAMILIES)
     page = (CHECKOUT / "docs/observability.md").read_text()
     assert {name for name in FAMILIES if f"| `{name}`" not in page} == set()
+
+
+def test_a_dyno_says_which_it_is(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 'ventas_processes{dyno=""} 1.0' in api.get("/metrics").text
+    monkeypatch.setenv("DYNO", "web.2")
+    assert 'ventas_processes{dyno="web.2"} 1.0' in api.get("/metrics").text
 
 
 def test_openmetrics_is_spoken_too(api: httpx.Client) -> None:
