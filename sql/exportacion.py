@@ -84,13 +84,17 @@ async def export(
 
 def _fill(pgconn: PGconn, block: bytearray) -> PQGen[bool]:
     """Adds rows up to BLOCK bytes, without a turn of the event loop for each; whether there may be more."""
+    looked = False
     while len(block) < BLOCK:
         size, row = pgconn.get_copy_data(1)
         if size > 0:
             block += row
+            looked = False
         elif size == 0:
-            yield WAIT_R
+            if looked:
+                yield WAIT_R
             pgconn.consume_input()
+            looked = not looked
         else:
             (result,) = yield from fetch_many(pgconn)
             if result.status != ExecStatus.COMMAND_OK:
