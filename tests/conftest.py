@@ -28,6 +28,8 @@ SETTINGS = {
     "PASSWORD_MIN_LENGTH": "8",
     "FIRST_ADMIN": "register",
 }
+# Processes that tests start are measured too (coverage's `patch = subprocess`).
+SETTINGS |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 PASSWORD = "una clave larga"
 ROLES = Path(__file__).parents[1] / "docs" / "roles.sql"
 

