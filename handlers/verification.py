@@ -50,7 +50,8 @@ async def verify(request: Request, sent: Verification) -> Answered:
     async with request.services.db.transaction() as tx:
         if not await enlaces.use(tx, link.usuario_id, "verificacion", link.id):
             raise bad_link()
-        await usuarios.update(tx, link.usuario_id, {"estado": True}, request.origin)
+        changes = {"estado": True}
+        await usuarios.update(tx, link.usuario_id, changes, request.origin, accion="correo_verificado")
     return VERIFIED
 
 

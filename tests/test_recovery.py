@@ -195,3 +195,10 @@ def _until_refused(api: httpx.Client, session: dict[str, str]) -> None:
             return
         threading.Event().wait(0.05)
     raise AssertionError("the session still stands")
+
+
+def test_it_is_recorded(site, token, rows):
+    _reset(site, token)
+
+    found = rows("SELECT usuario_id, despues FROM auditoria WHERE accion = 'password_restablecido'")
+    assert found == [(0, {"estado": True, "password": "***"})]
