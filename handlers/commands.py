@@ -14,12 +14,13 @@ from core.asgi import StartError
 from core.embedded import EmbeddedPostgresError, temporary_postgres
 from core.migrations import MigrationError
 from core.settings import Settings
-from handlers import accounts, queries, serving
+from handlers import accounts, queries, serving, transfer
 from sql import particiones
 
 DESCRIPTION = "The API over PostgreSQL for users and their sales. Without a command it serves."
 
 INTERRUPTED = 130  # as shells say it
+FILES = {"import": "import the sales of a file", "export": "export sales to a file"}
 ACCOUNTS = {"create-admin": "make an admin", "revoke": "end every session of a user"}
 
 
@@ -37,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=summary)
         accounts.add_arguments(command, name)
         command.set_defaults(run=partial(_account, name))
+    for name, summary in FILES.items():
+        command = commands.add_parser(name, help=summary)
+        transfer.add_arguments(command, name)
+        command.set_defaults(run=partial(_transfer, name))
     statements = commands.add_parser("queries", help="show every SQL statement, and its plan")
     queries.add_arguments(statements)
     statements.set_defaults(run=partial(_queries, commands.choices))
@@ -67,6 +72,11 @@ def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
 
 def _account(command: str, settings: Settings, chosen: argparse.Namespace) -> int:
     return accounts.run(command, chosen)
+
+
+def _transfer(command: str, settings: Settings, chosen: argparse.Namespace) -> int:
+    with _migrated(settings, start.database_url(settings)) as url:
+        return transfer.run(command, chosen, url)
 
 
 def _queries(commands: Iterable[str], settings: Settings, chosen: argparse.Namespace) -> int:
