@@ -1,5 +1,6 @@
 """GET /metrics: who may see it, and that its figures are true for all processes together."""
 
+import json
 import re
 import stat
 import tempfile
@@ -61,11 +62,23 @@ def test_it_tells_how_pool_lanes_bcrypt_listener_and_outbox_are(ana: httpx.Clien
     assert {name for name, *_ in told} >= {"ventas_outbox_mails", "ventas_outbox_age_seconds"}
 
 
-def test_every_metric_is_documented_and_told(api: httpx.Client) -> None:
+def test_every_metric_is_told_and_documented(api: httpx.Client) -> None:
     text = api.get("/metrics").text
     assert set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)) == set(FAMILIES)
     page = (CHECKOUT / "docs/observability.md").read_text()
     assert {name for name in FAMILIES if f"| `{name}`" not in page} == set()
+
+
+def test_dashboard_alerts_and_page_know_the_metrics() -> None:
+    docs = CHECKOUT / "docs"
+    texts = [(docs / name).read_text() for name in ("observability.md", "alerts.yml", "grafana.json")]
+    suffix = r"(?:_bucket|_count|_sum)?(?![a-z_])"
+    for text in texts:
+        for name in set(re.findall(r"\bventas_[a-z_]+", text)):
+            assert any(re.fullmatch(family + suffix, name) for family in FAMILIES), name
+    alerts = set(re.findall(r"- alert: (\w+)", texts[1]))
+    assert alerts == set(re.findall(r"^\| `(Ventas\w+)`", texts[0], re.MULTILINE))
+    assert json.loads(texts[2])["panels"]
 
 
 def test_a_dyno_says_which_it_is(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import csv
 import getpass
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from processes import CHECKOUT, ServerProcess, server_process
 CLIENTS = 4
 SALE = {"venta": 100, "ventas_productos": 1}
 
+# Around the `backend` of docs/deploy.md.
 HAPROXY = """
 defaults
     mode http
@@ -31,16 +33,14 @@ defaults
 frontend door
     bind 127.0.0.1:{door}
     default_backend ventas
-backend ventas
-    option httpchk GET /readyz
-    default-server check inter 100ms fall 2 rise 1
-{servers}
 frontend stats
     bind 127.0.0.1:{stats}
     stats enable
     stats uri /
+{backend}
 """
 
+# Around the `server` of docs/deploy.md.
 NGINX = """
 daemon off;
 user {user};
@@ -54,16 +54,21 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{door};
-        location / {{
-            proxy_pass http://unix:{socket};
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-        }}
-    }}
+    {server}
 }}
 """
+
+
+def told(language: str, containing: str, replacements: dict[str, str]) -> str:
+    """A block of docs/deploy.md, with this machine's addresses in place of the page's."""
+    page = (CHECKOUT / "docs/deploy.md").read_text()
+    [block] = [
+        block for block in re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL) if containing in block
+    ]
+    for old, new in replacements.items():
+        assert old in block
+        block = block.replace(old, new)
+    return block
 
 
 def program(name: str) -> str:
@@ -161,27 +166,29 @@ def test_two_processes_behind_haproxy(
     door, stats, *ports = free_ports(4)
 
     def start(port: int) -> ServerProcess:
-        settings = {"DATABASE_URL": database, "PORT": str(port), "DRAIN_SECONDS": "1"}
+        settings = {"DATABASE_URL": database, "PORT": str(port), "DRAIN_SECONDS": "2"}
         return stack.enter_context(server_process(**settings))
 
-    def is_up(number: int) -> bool:
+    def both_are_up() -> bool:
         table = csv.DictReader(httpx.get(f"http://127.0.0.1:{stats}/;csv", verify=NO_TLS).text.splitlines())
-        return [row["status"] for row in table if row["svname"] == f"s{number}"] == ["UP"]
+        return [row["status"] for row in table if row["svname"] in ("one", "two")] == ["UP", "UP"]
 
     config = tmp_path / "haproxy.cfg"
-    lines = "\n".join(f"    server s{number} 127.0.0.1:{port}" for number, port in enumerate(ports))
-    config.write_text(HAPROXY.format(door=door, stats=stats, servers=lines))
+    addresses = {f"10.0.0.{n}:8000": f"127.0.0.1:{port}" for n, port in enumerate(ports, 1)}
+    config.write_text(
+        HAPROXY.format(door=door, stats=stats, backend=told("haproxy", "backend ventas", addresses))
+    )
     with ExitStack() as stack:
         servers = [start(port) for port in ports]
         stack.enter_context(running(haproxy, "-f", config))
         until(lambda: listens(stats))
         with Load(f"http://127.0.0.1:{door}", token_of(servers[0].url)) as load:
             for number, port in enumerate(ports):
-                until(lambda: is_up(0) and is_up(1))
+                until(both_are_up)
                 load.more()
                 assert servers[number].stop() == 0
                 servers[number] = start(port)
-            until(lambda: is_up(0) and is_up(1))
+            until(both_are_up)
             load.more()
     check(load, rows)
 
@@ -194,7 +201,8 @@ def test_one_process_behind_nginx_whose_socket_is_kept(
     address = f"/tmp/ventas-{os.getpid()}.sock"
     user = getpass.getuser()
     config = tmp_path / "nginx.conf"
-    config.write_text(NGINX.format(folder=tmp_path, socket=address, door=door, user=user))
+    places = {"listen 80": f"listen 127.0.0.1:{door}", "/run/ventas.sock": address}
+    config.write_text(NGINX.format(folder=tmp_path, user=user, server=told("nginx", "server_name", places)))
 
     with socket.socket(socket.AF_UNIX) as listener, ExitStack() as stack:
         listener.bind(address)
@@ -203,9 +211,10 @@ def test_one_process_behind_nginx_whose_socket_is_kept(
 
         @contextmanager
         def serving() -> Iterator[None]:
-            options = ["--fd", str(listener.fileno()), "--http", "core.connection:Connection"]
+            unit = told("ini", "uvicorn", {"--fd 3 ": f"--fd {listener.fileno()} "})
+            [line] = re.findall(r"^ExecStart=\S+/uvicorn (.*)", unit, re.MULTILINE)
+            command = [sys.executable, "-m", "uvicorn", *line.split()]
             environ = {"PATH": os.defpath, "DATABASE_URL": database, "TRUSTED_PROXIES": "1"} | SETTINGS
-            command = [sys.executable, "-m", "uvicorn", "app:app", *options, "--log-level", "warning"]
             server = subprocess.Popen(command, cwd=CHECKOUT, env=environ, pass_fds=[listener.fileno()])
             try:
                 yield
