@@ -5,6 +5,7 @@ import getpass
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -233,4 +234,19 @@ def test_one_process_behind_nginx_whose_socket_is_kept(
                     load.more()
             with serving():
                 load.stop()
+    check(load, rows)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
+def test_several_processes_replaced_by_their_parent(database: str, rows: Callable[..., list[tuple]]) -> None:
+    with server_process(DATABASE_URL=database, WEB_CONCURRENCY="2") as server:
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+        with Load(server.url, token_of(server.url)) as load:
+            load.more()
+            helper, *before = children.read_text().split()  # the first is multiprocessing's own
+            server.process.send_signal(signal.SIGHUP)
+            until(lambda: not set(before).intersection(children.read_text().split()))
+            load.more()
+        assert helper in children.read_text().split()
+        assert server.stop() == 0
     check(load, rows)

@@ -148,6 +148,22 @@ def test_a_second_signal_ends_it_at_once(server: ServerProcess, ana: httpx.Clien
     assert isinstance(upload.end(), httpx.TransportError)
 
 
+def test_a_platform_that_repeats_itself_is_heard_once(database: str) -> None:
+    url = f"{database}{'&' if '?' in database else '?'}sslmode=disable"
+    dyno = {"DYNO": "web.1", "BCRYPT_ROUNDS": "10", "TRUSTED_PROXIES": "0", "HOST": "127.0.0.1"}
+    with server_process(DATABASE_URL=url, **dyno) as server:
+        with client_of(server.url) as api, member(api, "ana") as ana:
+            upload = Upload(ana)
+
+            def closes() -> bool:
+                server.process.terminate()
+                return refuses(server.url)
+
+            until(closes)
+            assert upload.end().status_code == 200
+        assert server.wait() == 0
+
+
 def test_ctrl_c_ends_it_quietly(database: str) -> None:
     environ = ENVIRON | {"DATABASE_URL": database, "DRAIN_SECONDS": "60"}
     with started("app.py", env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
