@@ -13,6 +13,8 @@ from core.problems import BAD_JSON, Problem, invalid, invalid_fields
 
 MAX_ERRORS = 100
 
+MISFIT = "no tiene la forma que esta ruta pide"  # where no single field is at fault
+
 Error = dict[str, object]
 
 
@@ -38,8 +40,8 @@ def body_decoder(type_: Any) -> Callable[[bytes], Any]:
     def decoder(body: bytes) -> Any:
         try:
             value = decode(body)
-        except (ValueError, RecursionError) as error:
-            _refuse(body, type_, error)
+        except (ValueError, RecursionError):
+            _refuse(body, type_)
         # Every required key needs a colon of its own: with no colon to spare, no key came twice.
         if body.count(b":") > (required * len(value) if row else required):
             _parse(body)
@@ -68,9 +70,9 @@ def _decode_pairs(encoded: bytes, type_: type[Struct], whole: str) -> Any:
     values = _unique(pairs)
     try:
         struct = msgspec.convert(values, type_, strict=False)
-    except msgspec.ValidationError as error:
+    except msgspec.ValidationError:
         errores = _struct_errors(values, type_, strict=False)
-        raise invalid_fields(errores or [_error(whole, str(error))]) from None
+        raise invalid_fields(errores or [_error(whole, MISFIT)]) from None
     # The text "null" is no value: what was sent must not count as not sent.
     if nulls := [name for name in values if getattr(struct, name, "") is None]:
         raise invalid_fields([_error(name, _fields(type_)[name][2]) for name in nulls])
@@ -83,9 +85,9 @@ def row_type(type_: Any) -> Any:
     return get_args(bare)[0] if get_origin(bare) is list else None
 
 
-def _refuse(body: bytes, type_: Any, error: Exception) -> NoReturn:
+def _refuse(body: bytes, type_: Any) -> NoReturn:
     errores = list(_errors(_parse(body), type_))
-    raise invalid_fields(errores or [_error("cuerpo", str(error))]) from None
+    raise invalid_fields(errores or [_error("cuerpo", MISFIT)]) from None
 
 
 def _parse(body: bytes) -> object:

@@ -4,9 +4,10 @@ import itertools
 import os
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import answers
@@ -14,11 +15,13 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from databases import Open
 from postbox import Postbox
 from psycopg import sql
 
 from app import application
 from core import migration_guard
+from core.database import Database, open_database
 from core.embedded import temporary_postgres
 
 SETTINGS = {
@@ -99,6 +102,28 @@ def api(connect: Callable[..., httpx.Client]) -> httpx.Client:
 
 
 @pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """What asynchronous tests run on: the loop that serves."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+async def opened(database: str) -> AsyncIterator[Open]:
+    """A function that opens the test's database, or another, with settings."""
+    async with AsyncExitStack() as stack:
+
+        async def open_it(url: str = database, **settings: Any) -> Database:
+            return await stack.enter_async_context(open_database(url, **settings))
+
+        yield open_it
+
+
+@pytest.fixture
+async def db(opened: Open) -> Database:
+    return await opened()
+
+
+@pytest.fixture
 def rows(database: str) -> Iterator[Callable[..., list[tuple]]]:
     """A function that runs SQL on the test's database and returns the rows."""
     with psycopg.connect(database, autocommit=True) as connection:
@@ -154,6 +179,17 @@ def new_user(username: str, **fields: object) -> dict[str, object]:
         "telefono": 2604538424,
         "correo": f"{username}@example.com",
     } | fields
+
+
+def walk(client: httpx.Client, path: str) -> list[list[dict[str, object]]]:
+    """The pages of a list, from one to the next by its Link."""
+    pages = []
+    while path:
+        answer = client.get(path)
+        assert answer.status_code == 200, answer.text
+        pages.append(answer.json())
+        path = answer.links.get("next", {}).get("url", "")
+    return pages
 
 
 def log_in(api: httpx.Client, username: str, password: str = PASSWORD) -> str:
@@ -238,7 +274,7 @@ def running(settings: dict[str, str]) -> Iterator[str]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """After the whole suite: names every answer that is documented and that no test has seen."""
+    """After the whole suite: an answer that is documented and never seen is a failure."""
     config = session.config
     if hasattr(config, "workeroutput"):  # one of several processes: the first one judges
         config.workeroutput["seen"] = answers.seen()
@@ -246,6 +282,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     whole = config.args_source is config.ArgsSource.TESTPATHS and not config.option.keyword
     if whole and not session.exitstatus and (unseen := answers.unseen()):
         print("\n\nDocumented, but no test has seen it:", *unseen, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)

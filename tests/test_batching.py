@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from databases import Open, Rows, row, until
 
 from core.database import Database, open_database
 from core.problems import ConstraintViolated, DatabaseUnavailable
@@ -60,34 +60,6 @@ SELECT asked.n, asked.texto, asked.entero, asked.cierto, asked.bytes, asked.mome
               %(momento)s::timestamptz[]) WITH ORDINALITY AS asked (texto, entero, cierto, bytes, momento, n)
 """
 
-Rows = Callable[..., list[tuple[Any, ...]]]
-Open = Callable[..., Awaitable[Database]]
-
-
-def row(*columns: object) -> tuple[object, ...]:
-    return columns
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture
-async def opened(database: str) -> AsyncIterator[Open]:
-    """A function that opens the test's database, with settings."""
-    async with AsyncExitStack() as stack:
-
-        async def open_it(**settings: Any) -> Database:
-            return await stack.enter_async_context(open_database(database, **settings))
-
-        yield open_it
-
-
-@pytest.fixture
-async def db(opened: Open) -> Database:
-    return await opened()
-
 
 @pytest.fixture
 def users(rows: Rows) -> list[int]:
@@ -108,12 +80,6 @@ def batches(db: Database, lane: str) -> int:
 
 async def outcomes(*askers: Awaitable[object]) -> list[object]:
     return await asyncio.gather(*askers, return_exceptions=True)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what it waits for happens in PostgreSQL, which sets no Event
-            await asyncio.sleep(0.01)
 
 
 async def test_askers_that_come_together_share_a_round_trip(db: Database, users: list[int]) -> None:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import Open, Rows, row, until
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from core.database import Database, open_database
@@ -31,34 +31,6 @@ SELECT pid
  WHERE application_name = 'ventas' AND datname = current_database()
 """
 IDS = "SELECT asked.n, asked.id FROM unnest(%(id)s::bigint[]) WITH ORDINALITY AS asked (id, n)"
-
-Rows = Callable[..., list[tuple[Any, ...]]]
-Open = Callable[..., Awaitable[Database]]
-
-
-def row(*columns: object) -> tuple[object, ...]:
-    return columns
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture
-async def opened(database: str) -> AsyncIterator[Open]:
-    """A function that opens the test's database, with settings."""
-    async with AsyncExitStack() as stack:
-
-        async def open_it(url: str = database, **settings: Any) -> Database:
-            return await stack.enter_async_context(open_database(url, **settings))
-
-        yield open_it
-
-
-@pytest.fixture
-async def db(opened: Open) -> Database:
-    return await opened()
 
 
 class Relay:
@@ -117,12 +89,6 @@ async def refusal(asker: Awaitable[object]) -> str:
     with pytest.raises(DatabaseUnavailable) as refused:
         await asker
     return refused.value.kind.codigo
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what it waits for happens in PostgreSQL, which sets no Event
-            await asyncio.sleep(0.01)
 
 
 def active(rows: Rows, query: str) -> list[tuple[Any, ...]]:

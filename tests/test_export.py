@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from conftest import problem
-from test_import import busy, until
+from fleets import until
+from test_import import busy
 
 
 @pytest.fixture

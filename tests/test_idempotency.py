@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from conftest import problem
-from test_import import until
+from fleets import until
 
 from app import routes
 from core import start

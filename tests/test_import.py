@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from conftest import problem
+from fleets import until
 
 CSV = {"Content-Type": "text/csv"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -32,13 +33,6 @@ def untouched(rows):
     assert rows("SELECT count(*) FROM venta") == [(0,)]
     until(lambda: not busy(rows))
     assert rows("SELECT count(*) FROM pg_class WHERE relname = 'importacion'") == [(0,)]
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def busy(rows) -> list[tuple]:

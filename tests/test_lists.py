@@ -1,7 +1,7 @@
 """Pages of users by keyset: their order, their links, their filters, their totals."""
 
 import pytest
-from conftest import new_user, problem
+from conftest import new_user, problem, walk
 
 
 @pytest.fixture
@@ -15,19 +15,9 @@ def many(ana, rows):
     return ana
 
 
-def _walk(client, path):
-    pages = []
-    while path:
-        answer = client.get(path)
-        assert answer.status_code == 200, answer.text
-        pages.append(answer.json())
-        path = answer.links.get("next", {}).get("url")
-    return pages
-
-
 @pytest.mark.parametrize("query", ["", "q=u&", "estado=false&", "rol=usuario&"])
 def test_pages_hold_every_user_once(many, query):
-    pages = _walk(many, f"/user/?{query}limit=7")
+    pages = walk(many, f"/user/?{query}limit=7")
     whole = many.get(f"/user/?{query}limit=1000").json()
 
     ids = [user["id"] for page in pages for user in page]
@@ -45,7 +35,7 @@ def test_what_comes_and_goes_meanwhile_repeats_and_skips_nobody(many, rows):
     rows("DELETE FROM usuario WHERE id = %s", first.json()[-1]["id"])
     rows("DELETE FROM usuario WHERE id = %s", first.json()[0]["id"] + 2)
 
-    rest = _walk(many, first.links["next"]["url"])
+    rest = walk(many, first.links["next"]["url"])
 
     assert rest[0][0]["id"] == first.json()[-1]["id"] + 1
     assert sum(map(len, rest)) == 16

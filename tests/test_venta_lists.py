@@ -1,7 +1,7 @@
 """Pages of sales by keyset: their order, their links, their filters, their totals, and whose they are."""
 
 import pytest
-from conftest import problem
+from conftest import problem, walk
 
 COUNTS = {
     "desde=2026-01-20": 1,
@@ -61,23 +61,13 @@ def many(ana, beto, carla, rows):
     return beto
 
 
-def _walk(client, path):
-    pages = []
-    while path:
-        answer = client.get(path)
-        assert answer.status_code == 200, answer.text
-        pages.append(answer.json())
-        path = answer.links.get("next", {}).get("url")
-    return pages
-
-
 def _place(sale):
     return sale["creacion"], sale["id"]
 
 
 @pytest.mark.parametrize("query", ["", "minimo=501&", "desde=2026-01-05&hasta=2026-01-12&", "maximo=500&"])
 def test_pages_hold_every_sale_once_newest_first(many, query):
-    pages = _walk(many, f"/venta/?{query}limit=3")
+    pages = walk(many, f"/venta/?{query}limit=3")
     whole = many.get(f"/venta/?{query}limit=1000").json()
 
     sales = [sale for page in pages for sale in page]
@@ -98,7 +88,7 @@ def test_what_comes_and_goes_meanwhile_repeats_and_skips_nothing(many, rows):
     rows("DELETE FROM venta WHERE id = %s", expected.pop(2)["id"])
     many.post("/venta/", json={"venta": 1, "ventas_productos": 1})
 
-    rest = _walk(many, first.links["next"]["url"])
+    rest = walk(many, first.links["next"]["url"])
 
     assert [sale for page in rest for sale in page] == expected
 
@@ -114,7 +104,7 @@ def test_a_users_list_has_two_addresses(ana, many):
     by_query = ana.get(f"/venta/?usuario_id={many.id}&limit=4&minimo=501")
 
     assert by_path.json() == by_query.json() == many.get("/venta/?limit=4&minimo=501").json()
-    assert _walk(ana, by_path.links["next"]["url"]) == _walk(ana, by_query.links["next"]["url"])
+    assert walk(ana, by_path.links["next"]["url"]) == walk(ana, by_query.links["next"]["url"])
     assert many.get(f"/user/{many.id}/venta").status_code == 200
 
 
