@@ -21,6 +21,7 @@ from psycopg import sql
 
 from app import application
 from core import migration_guard
+from core.connection import Connection
 from core.database import Database, open_database
 from core.embedded import temporary_postgres
 
@@ -252,7 +253,9 @@ def new_database(server: str, kind: str, template: str | None = None) -> Iterato
 def running(settings: dict[str, str]) -> Iterator[str]:
     """uvicorn in a thread of this process, on a free port of the loopback."""
     app = application(SETTINGS | settings)
-    config = uvicorn.Config(app, port=0, log_level="warning", server_header=False, proxy_headers=False)
+    config = uvicorn.Config(
+        app, http=Connection, port=0, log_level="warning", server_header=False, proxy_headers=False
+    )
     server = uvicorn.Server(config)
     started = threading.Event()
     thread = threading.Thread(target=lambda: (server.run(), started.set()))
