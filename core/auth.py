@@ -1,10 +1,13 @@
 """Middleware that verifies bearer tokens (RFC 6750) and puts the caller on the request."""
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.problems import BAD_TOKEN, FORBIDDEN, NO_TOKEN, Problem
 from core.revocation import Ask, KnownSessions
 from core.tokens import Caller, Tokens
+from core.wire import values
 
 
 class BearerAuth:
@@ -18,27 +21,31 @@ class BearerAuth:
         self._known = known
         self._ask = ask
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         caller = self._caller(scope)
         if isinstance(caller, Caller):
-            caller = self._known.recall(caller) or await self._check(caller)
+            known = self._known.recall(caller)
+            if known is None:
+                return self._check(caller, scope, receive, send)
+            caller = known
         scope["caller"] = caller
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
     def _caller(self, scope: Scope) -> Caller | Problem:
-        values = [value for name, value in scope["headers"] if name == b"authorization"]
-        if not values:
+        said = values(scope, b"authorization")
+        if not said:
             return no_token()
-        scheme, _, token = values[0].partition(b" ")
-        if scheme.lower() != b"bearer" or len(values) > 1:
+        scheme, _, token = said[0].partition(b" ")
+        if scheme.lower() != b"bearer" or len(said) > 1:
             return no_token()
         return self._tokens.read(token.strip().decode("latin-1")) or bad_token()
 
-    async def _check(self, caller: Caller) -> Caller | Problem:
+    async def _check(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            return await self._known.check(caller, self._ask) or bad_token()
+            scope["caller"] = await self._known.check(caller, self._ask) or bad_token()
         except Problem as problem:
-            return problem
+            scope["caller"] = problem
+        await self.app(scope, receive, send)
 
 
 def no_token() -> Problem:

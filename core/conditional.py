@@ -6,6 +6,7 @@ from starlette.types import Scope
 
 from core.endpoint import Reply, Request
 from core.problems import MOVED_ON, Problem
+from core.wire import values
 
 
 def etag(version: int) -> tuple[bytes, bytes]:
@@ -45,5 +46,5 @@ def moved_on() -> Problem:
 
 
 def _tags(scope: Scope, name: bytes) -> list[bytes] | None:
-    values = [value for key, value in scope["headers"] if key == name]
-    return [tag.strip() for value in values for tag in value.split(b",")] if values else None
+    said = values(scope, name)
+    return [tag.strip() for value in said for tag in value.split(b",")] if said else None

@@ -16,7 +16,7 @@ from core.problems import CRASHED, Problem, stopping
 from core.services import Services
 from core.streams import Stream
 from core.tokens import Caller
-from core.wire import CLOSE, ClientGone, respond
+from core.wire import CLOSE, ClientGone, respond, values
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 LONGEST_PATH = 200
@@ -26,8 +26,8 @@ log = logging.getLogger("ventas.request")
 
 
 class Edge:
-    """Gives the scope its `request_id`, one spelling of the path (without a trailing slash), and `answer_headers`:
-    a list of headers that the answer will have, whatever it is."""
+    """Gives the scope its `request_id`, `header_names`, one spelling of the path (without a trailing slash), and
+    `answer_headers`: a list of headers that the answer will have, whatever it is."""
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         settings = services.settings
@@ -44,11 +44,12 @@ class Edge:
             await self._refuse_websocket(scope, receive, send)
             return
         began = perf_counter()
+        scope["header_names"] = dict(scope["headers"]).keys()
         scope["services"] = self.services
         scope["database_seconds"] = 0.0
         scope["request_id"] = self._request_id(scope)
         always = scope["answer_headers"] = [(b"x-request-id", scope["request_id"])]
-        if len(scope["path"]) > 1:
+        if scope["path"].endswith("/"):
             scope["path"] = scope["path"].rstrip("/") or "/"
         trace.current.set(scope)
         ending = self.services.shutdown
@@ -87,10 +88,9 @@ class Edge:
                 log_request(scope, status, seconds, failure)
 
     def _request_id(self, scope: Scope) -> bytes:
-        for name, value in scope["headers"]:
-            if name == b"x-request-id" and SANE_REQUEST_ID.fullmatch(value):
-                sane: bytes = value
-                return sane
+        for value in values(scope, b"x-request-id"):
+            if SANE_REQUEST_ID.fullmatch(value):
+                return value
         return b"%b-%x" % (self._prefix, next(self._count))
 
     async def _answer(self, scope: Scope, send: Send, problem: Problem) -> None:

@@ -1,12 +1,12 @@
 """Middleware for a service behind a proxy that ends TLS: plain HTTP is not served (RFC 6797)."""
 
 import re
+from collections.abc import Awaitable
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.problems import HTTPS_REQUIRED, Problem
-from core.wire import respond
+from core.wire import respond, values
 
 SAFE = {"GET", "HEAD"}
 HOST = re.compile(r"[\w.:\[\]-]+")
@@ -26,22 +26,23 @@ class HttpsOnly:
         self.app = app
         self._public_url = public_url.rstrip("/")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        scheme = ",".join(headers.getlist("x-forwarded-proto")).rpartition(",")[2].strip().lower()
-        if scheme == "https":
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        scheme = b",".join(values(scope, b"x-forwarded-proto")).rpartition(b",")[2].strip().lower()
+        if scheme == b"https":
             scope["answer_headers"] += SECURE
-            await self.app(scope, receive, send)
-        elif scheme != "http":
-            await self.app(scope, receive, send)
-        elif scope["method"] in SAFE and (site := self._site(headers)):
-            query = b"?" + scope["query_string"] if scope["query_string"] else b""
-            await respond(send, 308, b"", [(b"location", site.encode() + scope["raw_path"] + query)])
-        else:
-            raise Problem(HTTPS_REQUIRED, "Use https: la petición llegó sin cifrar")
+        elif scheme == b"http":
+            return self._turn_away(scope, send)
+        return self.app(scope, receive, send)
 
-    def _site(self, headers: Headers) -> str:
+    async def _turn_away(self, scope: Scope, send: Send) -> None:
+        site = self._site(scope)
+        if not site or scope["method"] not in SAFE:
+            raise Problem(HTTPS_REQUIRED, "Use https: la petición llegó sin cifrar")
+        query = b"?" + scope["query_string"] if scope["query_string"] else b""
+        await respond(send, 308, b"", [(b"location", site.encode() + scope["raw_path"] + query)])
+
+    def _site(self, scope: Scope) -> str:
         if self._public_url.startswith("https://"):
             return self._public_url
-        host = headers.get("host", "").removesuffix(":80")
+        host = b"".join(values(scope, b"host")[:1]).decode("latin-1").removesuffix(":80")
         return f"https://{host}" if HOST.fullmatch(host) else ""

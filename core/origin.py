@@ -4,7 +4,7 @@ from msgspec import Struct
 from starlette.types import Scope
 
 from core.tokens import Caller
-from core.wire import client_address
+from core.wire import client_address, values
 
 AGENT_LENGTH = 200
 NOBODY = 0
@@ -21,7 +21,7 @@ class Origin(Struct, frozen=True):
 
 def origin_of(scope: Scope, trusted_proxies: int) -> Origin:
     caller = scope["caller"]
-    agents = [value for name, value in scope["headers"] if name == b"user-agent"]
+    agents = values(scope, b"user-agent")
     return Origin(
         actor=caller.id if isinstance(caller, Caller) else NOBODY,
         address=client_address(scope, trusted_proxies),

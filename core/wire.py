@@ -18,12 +18,19 @@ class ClientGone(Exception):
     """The client hung up before its request was whole."""
 
 
+def values(scope: Scope, name: bytes) -> Sequence[bytes]:
+    """All that a request says under a header's name, which is in lower case."""
+    if name not in scope["header_names"]:
+        return ()
+    return [value for key, value in scope["headers"] if key == name]
+
+
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """A header's value; `name` in lower case. Raises Problem 422 when it comes more than once."""
-    values = [value for key, value in scope["headers"] if key == name]
-    if len(values) > 1:
+    """A header's value. Raises Problem 422 when it comes more than once."""
+    said = values(scope, name)
+    if len(said) > 1:
         raise invalid(name.decode(), "está repetido")
-    return values[0] if values else None
+    return said[0] if said else None
 
 
 def check_media(scope: Scope, accepted: Sequence[str]) -> str | None:
@@ -92,8 +99,8 @@ def client_address(scope: Scope, trusted_proxies: int) -> str:
     peer: str = scope["client"][0] if scope.get("client") else ""
     if not trusted_proxies:
         return peer
-    values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
-    entries = [entry.strip() for entry in ",".join(values).split(",") if entry.strip()]
+    said = b",".join(values(scope, b"x-forwarded-for")).decode("latin-1")
+    entries = [entry.strip() for entry in said.split(",") if entry.strip()]
     return _address(entries[-trusted_proxies]) or peer if len(entries) >= trusted_proxies else peer
 
 
