@@ -6,11 +6,12 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import Context
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import psycopg
 from msgspec import Struct
+from psycopg.pq.abc import PGresult
 
 from core.database_errors import problem_of
 from core.database_wire import Columns, Wire
@@ -85,6 +86,18 @@ class Asker(Struct, gc=False):
             self.answer.set_exception(problem_of(error))
 
 
+class Batch(Struct, gc=False):
+    """Askers that share a round trip; `again` when it is their second, after a connection died."""
+
+    statement: Statement
+    askers: list[Asker]
+    again: bool = False
+
+    def refuse(self, error: Exception) -> None:
+        for asker in self.askers:
+            asker.refuse(error)
+
+
 class Lane:
     """One connection; while a batch is on its way, those who arrive wait and go together with the next.
 
@@ -102,7 +115,9 @@ class Lane:
         self._repeats = repeats
         self._wire: Wire | None = None
         self._queues: dict[Statement, deque[Asker]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._repeated: deque[Batch] = deque()  # which go before the queues
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._context = Context()  # a lane works for many: its log lines are not of the request that woke it
         self._loop = asyncio.get_running_loop()
 
@@ -116,48 +131,43 @@ class Lane:
             raise DatabaseUnavailable(BUSY)
         elements = [element(parameters[name]) for name in statement.names]
         asker = Asker(self._loop.create_future(), elements, self._loop.time())
-        if statement not in self._queues:
-            self._queues[statement] = deque()
-        self._queues[statement].append(asker)
+        queue = self._queues.get(statement)
+        if queue is None:
+            queue = self._queues[statement] = deque()
+        queue.append(asker)
         self.waiting += 1
-        if self._task is None:
-            self._task = self._loop.create_task(self._drain(), context=self._context)
+        if self._idle.is_set():
+            self._idle.clear()
+            self._loop.call_soon(self._go_on, context=self._context)  # with all who arrive until then
         return asker.answer
 
     async def close(self) -> None:
         """Answers those who wait, then closes the connection."""
-        if self._task:
-            await self._task
+        await self._idle.wait()
         if self._wire:
             self._wire.close()
 
-    async def _drain(self) -> None:
-        while self._queues:
-            statement, queue = next(iter(self._queues.items()))
-            batch = [queue.popleft() for _ in range(min(self._most, len(queue)))]
-            self.waiting -= len(batch)
-            del self._queues[statement]
-            if queue:
-                self._queues[statement] = queue  # behind the others: statements take turns
-            await self._serve(statement, batch)
-        self._task = None
+    def _go_on(self) -> None:
+        """Sends the next batch, if anybody waits."""
+        while batch := self._take():
+            batch.askers = self._in_time(batch.askers)
+            if batch.askers:
+                self._send(batch)
+                return
+        self._idle.set()
 
-    async def _serve(self, statement: Statement, askers: list[Asker]) -> None:
-        batch = self._in_time(askers)
-        if not batch:
-            return
-        try:
-            found = await self._query(statement, batch)
-        except Exception as error:
-            if len(batch) > 1 and self.connected:
-                for asker in batch:
-                    await self._serve(statement, [asker])
-            else:
-                for asker in batch:
-                    asker.refuse(error)
-        else:
-            for asker, rows in zip(batch, found, strict=True):
-                asker.tell(rows)
+    def _take(self) -> Batch | None:
+        if self._repeated:
+            return self._repeated.popleft()
+        if not self._queues:
+            return None
+        statement, queue = next(iter(self._queues.items()))
+        askers = [queue.popleft() for _ in range(min(self._most, len(queue)))]
+        self.waiting -= len(askers)
+        del self._queues[statement]
+        if queue:
+            self._queues[statement] = queue  # behind the others: statements take turns
+        return Batch(statement, askers)
 
     def _in_time(self, askers: list[Asker]) -> list[Asker]:
         """Those who still wait; who waited too long is told so."""
@@ -167,22 +177,55 @@ class Lane:
                 asker.refuse(DatabaseUnavailable(DB_SLOW))
         return [asker for asker in askers if not asker.answer.done()]
 
-    async def _query(self, statement: Statement, batch: list[Asker]) -> list[list[Columns]]:
-        self.sizes[1 << (len(batch) - 1).bit_length()] += 1
-        parameters = [array(column) for column in zip(*(asker.elements for asker in batch), strict=True)]
-        try:
-            rows = await self._send(statement, parameters)
-        except psycopg.Error:
-            if not self._repeats or self._wire is None or self.connected:
-                raise
-            rows = await self._send(statement, parameters)
-        found: list[list[Columns]] = [[] for _ in range(len(batch) + 1)]
-        for columns in rows:
-            found[columns[0]].append(columns)
-        return found[1:]
+    def _send(self, batch: Batch) -> None:
+        wire, sql = self._wire, batch.statement.sql
+        if wire is None or not wire.ready(sql) or not (self._repeats or wire.alive):
+            self._preparing = self._loop.create_task(self._prepare(batch), context=self._context)
+            return
+        self.sizes[1 << (len(batch.askers) - 1).bit_length()] += 1
+        parameters = [
+            array(column) for column in zip(*(asker.elements for asker in batch.askers), strict=True)
+        ]
+        wire.ask(sql, parameters, partial(self._told, batch))
 
-    async def _send(self, statement: Statement, parameters: list[bytes]) -> list[Columns]:
-        if self._wire is None or not self._wire.alive:
-            self._wire = None
-            self._wire = await self._connect()
-        return await self._wire.query(statement.sql, parameters)
+    async def _prepare(self, batch: Batch) -> None:
+        """Connects, if need be, and makes the batch's statement ready."""
+        try:
+            if self._wire is None or not self._wire.alive:
+                self._wire = None
+                self._wire = await self._connect()
+            await self._wire.prepare(batch.statement.sql)
+        except Exception as error:
+            self._fail(batch, error)
+        else:
+            self._repeated.appendleft(batch)
+        self._go_on()
+
+    def _told(self, batch: Batch, result: PGresult | Exception) -> None:
+        if isinstance(result, Exception):
+            self._fail(batch, result)
+        else:
+            try:
+                self._hand_out(batch.askers, result)
+            except Exception as error:  # a defect of ours, but what the statement did is done
+                batch.refuse(error)
+        self._go_on()
+
+    def _hand_out(self, askers: list[Asker], result: PGresult) -> None:
+        found: list[list[Columns]] = [[] for _ in askers]
+        assert self._wire  # noqa: S101 - it has just told
+        for columns in self._wire.rows(result):
+            found[columns[0] - 1].append(columns)
+        for asker, rows in zip(askers, found, strict=True):
+            asker.tell(rows)
+
+    def _fail(self, batch: Batch, error: Exception) -> None:
+        """Another try for those whom it may help; the others are told."""
+        died = self._wire is not None and not self.connected
+        if died and self._repeats and not batch.again and isinstance(error, psycopg.Error):
+            batch.again = True
+            self._repeated.appendleft(batch)
+        elif len(batch.askers) > 1 and self.connected:
+            self._repeated.extend(Batch(batch.statement, [asker], batch.again) for asker in batch.askers)
+        else:
+            batch.refuse(error)

@@ -11,6 +11,7 @@ from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
 Columns = tuple[Any, ...]
+Tell = Callable[[PGresult | Exception], None]
 
 LOOKS = 2  # the first may find the server's last words, the second that it hung up
 LOOK_SECONDS = 0.1
@@ -20,8 +21,8 @@ STALE = {"0A000", "25006", "26000"}  # plan of an older schema, primary become f
 class Wire:
     """Runs one statement at a time on a connection that nobody else uses.
 
-    Parameters go as text, their types are the statement's; results come back binary. With `prepare`, each
-    statement is prepared when first seen."""
+    Parameters go as text, their types are the statement's; results come back binary. With `prepare`, a statement is
+    parsed once, beforehand. Who asks is told by a call, which costs less than to wake a task."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any], *, prepare: bool, timeout: float) -> None:
         self._open = True
@@ -31,8 +32,11 @@ class Wire:
         self._prepare = prepare
         self._prepared: dict[bytes, bytes] = {}
         self._timeout = timeout
+        self._tell: Tell | None = None
         self._result: PGresult | None = None
-        self._answer: asyncio.Future[PGresult] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._read)
 
@@ -44,16 +48,33 @@ class Wire:
                 self._read()
         return self._open
 
-    async def query(self, sql: bytes, parameters: Sequence[bytes]) -> list[Columns]:
-        """The rows of a statement whose parameters are $1, $2 …, once it is committed.
+    def ready(self, sql: bytes) -> bool:
+        """Whether a statement can be asked: the connection is open, and the statement parsed, if it is to be."""
+        return self._open and (not self._prepare or sql in self._prepared)
 
-        Raises psycopg.Error, or TimeoutError after `timeout` seconds."""
+    async def prepare(self, sql: bytes) -> None:
+        """Makes a statement ready. Raises psycopg.Error, or TimeoutError."""
+        if self.ready(sql):
+            return
+        name = b"s%d" % len(self._prepared)
+        parsed: asyncio.Future[PGresult | Exception] = self._loop.create_future()
+        self._send(parsed.set_result, self._pgconn.send_prepare, name, sql)
+        result = await parsed
+        if isinstance(result, Exception):
+            raise result
+        self._prepared[sql] = name
+
+    def ask(self, sql: bytes, parameters: Sequence[bytes], tell: Tell) -> None:
+        """Runs a statement whose parameters are $1, $2 …; what it came to is told once it is committed.
+
+        That is for rows(), or a psycopg.Error, or a TimeoutError after `timeout` seconds."""
         if self._prepare:
-            name = self._prepared.get(sql) or await self._name(sql)
-            result = await self._send(self._pgconn.send_query_prepared, name, parameters, None, Format.BINARY)
+            message = (self._prepared[sql], parameters, None, Format.BINARY)
+            self._send(tell, self._pgconn.send_query_prepared, *message)
         else:
-            message = (sql, parameters, None, None, Format.BINARY)
-            result = await self._send(self._pgconn.send_query_params, *message)
+            self._send(tell, self._pgconn.send_query_params, sql, parameters, None, None, Format.BINARY)
+
+    def rows(self, result: PGresult) -> list[Columns]:
         self._transformer.set_pgresult(result)
         return self._transformer.load_rows(0, result.ntuples, tuple)
 
@@ -62,44 +83,34 @@ class Wire:
             self._open = False
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
+            if self._timer:
+                self._timer.cancel()
             self._pgconn.finish()
 
-    async def _name(self, sql: bytes) -> bytes:
-        name = b"s%d" % len(self._prepared)
-        await self._send(self._pgconn.send_prepare, name, sql)
-        self._prepared[sql] = name
-        return name
-
-    async def _send(self, send: Callable[..., None], *message: object) -> PGresult:
-        self._result = None
-        self._answer = self._loop.create_future()
+    def _send(self, tell: Tell, send: Callable[..., None], *message: object) -> None:
+        self._tell, self._result = tell, None
         self._deadline = self._loop.time() + self._timeout
-        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+        if self._timer is None:
+            self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
         try:
             send(*message)
             self._flush()
-            result = await self._answer
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            self._timer.cancel()
-            self._answer = None
-        if result.status == ExecStatus.FATAL_ERROR:
-            error = error_from_result(result)
-            if error.diag.severity_nonlocalized != "ERROR" or error.sqlstate in STALE:
-                self.close()
-            raise error
-        return result
+        except psycopg.Error as error:
+            self._loop.call_soon(self._lose, error)
 
     def _flush(self) -> None:
         if self._pgconn.flush():
+            self._writing = True
             self._loop.add_writer(self._socket, self._flush)
-        else:
+        elif self._writing:
+            self._writing = False
             self._loop.remove_writer(self._socket)
 
     def _look(self) -> None:
         """Ends a wait that is too long, or whose end went unseen: uvloop forgets the reader of a socket in error."""
+        self._timer = None
+        if self._tell is None:
+            return
         if self._loop.time() >= self._deadline:
             self._lose(TimeoutError())
         else:
@@ -121,12 +132,22 @@ class Wire:
             self._lose(error)
 
     def _finish(self) -> None:
-        if self._answer and self._result and not self._answer.done():
-            self._answer.set_result(self._result)
+        tell, result = self._tell, self._result
+        if tell is None or result is None:
+            return
+        self._tell = self._result = None
+        if result.status != ExecStatus.FATAL_ERROR:
+            tell(result)
+            return
+        error = error_from_result(result)
+        if error.diag.severity_nonlocalized != "ERROR" or error.sqlstate in STALE:
+            self.close()
+        tell(error)
 
     def _lose(self, error: Exception) -> None:
         self.close()
         if self._result and self._result.status == ExecStatus.FATAL_ERROR:
             self._finish()  # the server's last words say more than its silence
-        elif self._answer and not self._answer.done():
-            self._answer.set_exception(error)
+        elif tell := self._tell:
+            self._tell = None
+            tell(error)
