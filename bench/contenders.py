@@ -1,6 +1,7 @@
 """Who takes part: this project with and without coalescing, its peers, and the floor."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,13 @@ def _run(*command: str | Path, cwd: Path | None = None) -> None:
         raise CannotBuild(f"{Path(command[0]).name} failed: {done.stderr.strip().splitlines()[-1:]}")
 
 
+def _as_deployed() -> Sequence[str]:
+    """This project's server as the Procfile starts it, here."""
+    [line] = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web: exec ")]
+    here = {"0.0.0.0": "127.0.0.1", "$PORT": "{port}"}
+    return (sys.executable, "-m", *(here.get(word, word) for word in shlex.split(line)[2:]))
+
+
 def _python_peer(name: str, title: str) -> Contender:
     command = (str(CACHE / name / "bin/python"), *UVICORN, "app:app")
     return Contender(name, title, command, PEERS / name, manifest=PEERS / name / "requirements.txt")
@@ -101,11 +109,11 @@ def _node_peer(name: str, title: str, runtime: str) -> Contender:
 
 
 CONTENDERS = (
-    Contender("ours", "this project", (sys.executable, *UVICORN, "app:app"), ROOT, OURS),
+    Contender("ours", "this project", _as_deployed(), ROOT, OURS),
     Contender(
         "ours-plain",
         "this project, DB_COALESCE=off",
-        (sys.executable, *UVICORN, "app:app"),
+        _as_deployed(),
         ROOT,
         OURS | {"DB_COALESCE": "off"},
     ),

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, unquote
 
 import msgspec
 from msgspec import Meta
@@ -63,8 +63,9 @@ def page_headers(request: Request, cursor: str | None, total: int | None) -> Hea
     """Link (RFC 8288) to the next page, when there is one, and X-Total-Count, when asked for."""
     headers = []
     if cursor is not None:
-        pairs = [pair for pair in parse_qsl(request.scope["query_string"].decode()) if pair[0] != "despues"]
-        target = quote(request.scope["path"]) + "/?" + urlencode([*pairs, ("despues", cursor)])
+        asked = quote(request.scope["query_string"], safe="&=%+").split("&")
+        kept = [pair for pair in asked if unquote(pair.partition("=")[0]) not in ("", "despues")]
+        target = quote(request.scope["path"]) + "/?" + "&".join([*kept, f"despues={cursor}"])
         headers.append((b"link", f'<{target}>; rel="next"'.encode()))
     if total is not None:
         headers.append((b"x-total-count", b"%d" % total))
