@@ -1,6 +1,7 @@
 """Bytes and query strings into structs, and the Spanish sentences for what does not fit."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Annotated, Any, ClassVar, NoReturn, get_args, get_origin, get_type_hints
@@ -103,8 +104,9 @@ def _parse(body: bytes) -> object:
 def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise invalid_fields([_error(_printable(n), "está repetido") for n in values if names.count(n) > 1])
+        counts = Counter(name for name, _ in pairs)
+        repeated = [name for name, count in counts.items() if count > 1]
+        raise invalid_fields([_error(_printable(name), "está repetido") for name in repeated[:MAX_ERRORS]])
     return values
 
 

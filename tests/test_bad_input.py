@@ -175,6 +175,23 @@ def test_a_head_is_a_get_without_its_body(beto):
     assert int(answer.headers["content-length"]) > 0
 
 
+def test_a_repeated_field_is_found_among_very_many(api):
+    fields = "".join(f'"{n:x}": 1, ' for n in range(100_000))
+
+    answer = api.post("/login/", content=f'{{{fields}"0": 1}}', headers=JSON)
+
+    assert problem(answer, 422, "datos_invalidos")["errores"] == [{"campo": "0", "mensaje": "está repetido"}]
+
+
+def test_of_very_many_repeated_fields_the_first_hundred_are_named(api):
+    fields = ", ".join(f'"{n:x}": 1, "{n:x}": 2' for n in range(50_000))
+
+    answer = api.post("/user/", content=f"{{{fields}}}", headers=JSON)
+
+    errores = problem(answer, 422, "datos_invalidos")["errores"]
+    assert [error["campo"] for error in errores] == [f"{n:x}" for n in range(100)]
+
+
 def test_a_sane_request_id_is_echoed_and_another_replaced(api):
     assert api.get("/nada", headers={"X-Request-ID": "abc-1.2_3"}).headers["x-request-id"] == "abc-1.2_3"
     for bad in ("", "a b", "x" * 129, "<script>"):
