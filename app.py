@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core import start
 from core.asgi import Api
 from core.auth import BearerAuth
+from core.cors import Cors
 from core.edge import Edge
 from core.endpoint import at
 from core.https import HttpsOnly
@@ -85,7 +85,7 @@ def stack(services: Services) -> ASGIApp:
     app: ASGIApp = Map(routes, default=no_route)
     app = BearerAuth(app, services.tokens, services.known, partial(sesiones.active, services.db))
     if origins := services.settings.cors_origins:
-        app = CORSMiddleware(
+        app = Cors(
             app,
             allow_origins=[origin.strip() for origin in origins.split(",")],
             allow_methods=["*"],
