@@ -17,7 +17,7 @@ from core.edge import Edge
 from core.endpoint import at
 from core.https import HttpsOnly
 from core.problems import NO_ROUTE, Problem
-from core.routing import Map
+from core.routing import Files, Map
 from core.services import Services
 from core.sweeps import Sweep, sweeping
 from handlers import (
@@ -68,7 +68,7 @@ routes = [
     at("/docs", GET=docs.docs),
     at("/openapi.json", GET=docs.description),
     at("/problemas", GET=docs.problems),
-    Mount("/assets", docs.assets),
+    Mount("/assets", Files(docs.assets)),
     at("/.well-known/oauth-authorization-server", GET=oauth.metadata),
     at("/healthz", GET=health.alive),
     at("/readyz", GET=health.ready),

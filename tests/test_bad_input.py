@@ -163,6 +163,18 @@ def test_an_unknown_path_is_404(ana, path):
     problem(ana.get(path), 404, "ruta_desconocida")
 
 
+@pytest.mark.parametrize("name", ["nada", "%00", "%2e%2e/docs.py", "swagger-ui", "x" * 3000])
+def test_an_unknown_asset_is_404(api, name):
+    problem(api.get(f"/assets/{name}"), 404, "ruta_desconocida")
+
+
+def test_an_asset_can_only_be_read(api):
+    answer = api.post("/assets/page.css")
+    problem(answer, 405, "metodo_no_permitido")
+    assert answer.headers["allow"] == "GET, HEAD"
+    assert api.head("/assets/page.css").status_code == 200
+
+
 def test_a_wrong_method_is_405_and_says_which_are_right(ana):
     answer = ana.put("/user/")
     problem(answer, 405, "metodo_no_permitido")
