@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,7 +16,8 @@ class StartError(Exception):
 class Api:
     """`start` opens what requests need and yields the middleware stack that answers them.
 
-    When it raises StartError, the server hears its one line and no traceback."""
+    When it raises StartError, the server hears its one line and no traceback. Whatever else it raises ends the
+    process too: uvicorn would take it for an application that has no lifespan, and serve."""
 
     def __init__(self, start: Callable[[], AbstractAsyncContextManager[ASGIApp]]) -> None:
         self._start = start
@@ -30,11 +31,16 @@ class Api:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        try:
-            async with self._start() as self._stack:
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-        except StartError as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-        else:
-            await send({"type": "lifespan.shutdown.complete"})
+        async with AsyncExitStack() as stack:
+            try:
+                self._stack = await stack.enter_async_context(self._start())
+            except StartError as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            except Exception:
+                log.exception("a defect keeps the process from starting")
+                await send({"type": "lifespan.startup.failed", "message": ""})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
