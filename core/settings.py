@@ -8,13 +8,17 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
+import psycopg
 from dotenv import dotenv_values
 from msgspec import Meta, Struct
+from psycopg.conninfo import conninfo_to_dict
 
 from core.mail import Server
 
 DOTENV = Path(__file__).parent.parent / ".env"
 LOCAL_SENDER = "ventas@localhost"
+PUBLIC_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]+)?(/[^\s?#]*)?")
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\sA-Z/?#]+")
 
 
 class SettingsError(Exception):
@@ -35,7 +39,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The environment's variables, by their names in lower case."""
 
     app_env: Annotated[
-        Literal["development", "production"], Meta(description="production is implied by Heroku's DYNO")
+        Literal["development", "production"],
+        Meta(description="development or production, which Heroku's DYNO implies"),
     ] = "development"
     database_url: Annotated[
         str, Meta(description="postgresql://user:password@host:5432/database; empty: the embedded PostgreSQL")
@@ -173,7 +178,7 @@ def meanings() -> dict[str, str]:
 
 
 def _production(environ: Mapping[str, str]) -> bool:
-    return environ.get("APP_ENV", "production" if "DYNO" in environ else "") == "production"
+    return (environ.get("APP_ENV", "").strip() or ("production" if "DYNO" in environ else "")) == "production"
 
 
 def _from_parts(values: Mapping[str, str]) -> str:
@@ -184,16 +189,28 @@ def _from_parts(values: Mapping[str, str]) -> str:
     password = quote(values.get("postgres_password", ""), safe="")
     database = quote(values.get("postgres_db", "postgres"), safe="")
     port = values.get("postgres_port", "5432")
-    return f"postgresql://{user}:{password}@{values['postgres_server']}:{port}/{database}"
+    if not port.isdecimal():
+        raise SettingsError("POSTGRES_PORT", "set it to a number such as 5432")
+    server = quote(values["postgres_server"], safe="")
+    return f"postgresql://{user}:{password}@{server}:{port}/{database}"
 
 
 def _database_url(name: str, url: str, heroku: bool) -> str:
     scheme, separator, rest = url.partition("://")
-    if scheme not in ("postgres", "postgresql") or not separator:
+    if scheme not in ("postgres", "postgresql") or not separator or not _connectable(f"postgresql://{rest}"):
         raise SettingsError(name.upper(), "set it to postgresql://user:password@host:5432/database")
     if heroku and "sslmode=" not in rest:
         rest += ("&" if "?" in rest else "?") + "sslmode=require"
     return f"postgresql://{rest}"
+
+
+def _connectable(url: str) -> bool:
+    """Whether libpq understands it, and its ports are numbers; what it says itself may quote the password."""
+    try:
+        ports = conninfo_to_dict(url).get("port", "")
+    except psycopg.ProgrammingError:
+        return False
+    return re.fullmatch(r"[0-9,]*", str(ports)) is not None
 
 
 def _refuse_unsafe(settings: Settings) -> None:
@@ -212,6 +229,7 @@ def _refuse_unsafe(settings: Settings) -> None:
     if settings.production and settings.throttle == "off":
         raise SettingsError("THROTTLE", "leave it on in production")
     _refuse_unusable_mail(settings)
+    _refuse_unusable_addresses(settings)
 
 
 def _refuse_unusable_mail(settings: Settings) -> None:
@@ -225,5 +243,12 @@ def _refuse_unusable_mail(settings: Settings) -> None:
         raise SettingsError("MAIL_FROM", "set it to an address, e.g. Ventas <ventas@example.com>")
     if settings.production and settings.mail_url and settings.mail_from == LOCAL_SENDER:
         raise SettingsError("MAIL_FROM", "set it to the address that the mails come from")
-    if settings.public_url and not re.fullmatch(r"https?://[^\s?#]+", settings.public_url):
+
+
+def _refuse_unusable_addresses(settings: Settings) -> None:
+    """A browser sends an origin in lower case and without a path: any other spelling would match none."""
+    if settings.public_url and not PUBLIC_URL.fullmatch(settings.public_url):
         raise SettingsError("PUBLIC_URL", "set it to an address such as https://api.example.com")
+    origins = [origin.strip() for origin in settings.cors_origins.split(",")]
+    if settings.cors_origins and not all(map(ORIGIN.fullmatch, origins)):
+        raise SettingsError("CORS_ORIGINS", "set it to origins such as https://app.example.com, or to *")

@@ -5,11 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import SETTINGS
+from psycopg.conninfo import conninfo_to_dict
 
 from core.asgi import Api
+from core.settings import SettingsError, load
 
 CHECKOUT = Path(__file__).parent.parent
+HEROKU = {"DYNO": "web.1", "DATABASE_URL": "postgres://u:p@h/db", "JWT_SECRET": "x" * 32}
 
 
 def uvicorn(target: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -30,3 +34,85 @@ def test_a_defect_at_the_start_ends_the_process():
     done = uvicorn("test_settings:defective")
     assert done.returncode == 3
     assert "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "READ_DATABASE_URL", "DATABASE_DIRECT_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:s3cr3t@h/db",
+        "postgresql://u:s3cr3t@h:port/db",
+        "postgresql://u:s3cr3t@[::1/db",
+        "postgresql://u:s3cr3t%zz@h/db",
+        "postgresql://u:s3cr3t@h/db?nope=1",
+    ],
+)
+def test_a_url_that_is_none_of_a_database_is_named_and_not_quoted(name, url):
+    done = uvicorn("app:app", **{name: url})
+
+    assert done.returncode == 3
+    assert f"{name}: set it to postgresql://user:password@host:5432/database" in done.stderr
+    assert "s3cr3t" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://u:p@h/db",
+        "postgresql://u:p@one:5432,two:5433/db?target_session_attrs=read-write",
+        "postgresql:///db?host=/run/postgresql",
+        "postgresql://[::1]:5432/db",
+    ],
+)
+def test_a_url_of_a_database_stands(url):
+    assert load({"DATABASE_URL": url}).database_url == url.replace("postgres://", "postgresql://")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CORS_ORIGINS", "app.example.com"),
+        ("CORS_ORIGINS", "https://app.example.com/"),
+        ("CORS_ORIGINS", "https://App.example.com"),
+        ("CORS_ORIGINS", "https://a.example.com,,https://b.example.com"),
+        ("PUBLIC_URL", "https://["),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://h:puerto"),
+        ("APP_ENV", "prod"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(name, value):
+    with pytest.raises(SettingsError, match=f"^{name}: .*(such as https|development or production)"):
+        load({name: value})
+
+
+@pytest.mark.parametrize(
+    "origins", ["*", "https://a.example.com, http://localhost:3000", "http://[::1]:3000"]
+)
+def test_origins_stand(origins):
+    assert load({"CORS_ORIGINS": origins}).cors_origins == origins
+
+
+@pytest.mark.parametrize("server", ["db.example.com", "::1", "/run/postgresql"])
+def test_the_parts_make_a_url(server):
+    parts = {"POSTGRES_USER": "u", "POSTGRES_PASSWORD": "p@:/ñ", "POSTGRES_DB": "db", "POSTGRES_PORT": "5433"}
+
+    url = load({"POSTGRES_SERVER": server} | parts).database_url
+
+    assert conninfo_to_dict(url) == {
+        "host": server,
+        "port": "5433",
+        "user": "u",
+        "password": "p@:/ñ",
+        "dbname": "db",
+    }
+
+
+def test_a_port_that_is_no_number_is_named():
+    with pytest.raises(SettingsError, match=r"^POSTGRES_PORT: set it to a number"):
+        load({"POSTGRES_SERVER": "h", "POSTGRES_PORT": "abc"})
+
+
+@pytest.mark.parametrize("app_env", ["", " "])
+def test_an_empty_setting_is_unset(app_env):
+    assert load(HEROKU | {"APP_ENV": app_env}).production
