@@ -6,7 +6,7 @@ from msgspec import Struct, structs
 
 from core import refresh
 from core.endpoint import FORM, Answered, Reply, Request, endpoint
-from handlers.tokens import NO_STORE, OFFLINE, Text
+from handlers.tokens import NO_STORE, OFFLINE
 from sql import sesiones
 
 
@@ -15,8 +15,8 @@ class RevocationRequest(Struct, frozen=True):
 
     EXAMPLE: ClassVar = {"token": "eyJhbGciOi…"}
 
-    token: Text = ""
-    token_type_hint: Text = ""
+    token: str = ""
+    token_type_hint: str = ""
 
 
 class Metadata(Struct, frozen=True):

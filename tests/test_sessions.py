@@ -129,6 +129,8 @@ def test_logging_out_with_either_token_ends_the_session(beto, api):
         {"token": "nada"},
         {"token": "a.b.c", "token_type_hint": "otro", "client_id": "x"},
         {"token": "ñ" * 100},
+        {"token": "x" * 2000, "token_type_hint": "x" * 2000},
+        {"token": "a\x00b"},
     ],
 )
 def test_a_token_that_is_none_is_no_error(beto, api, form):
