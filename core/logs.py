@@ -140,5 +140,6 @@ def write(settings: Settings) -> None:
     access = logging.getLogger("uvicorn.access")  # its lines hold query strings
     access.handlers.clear()
     access.propagate = False
+    logging.getLogger("uvicorn.error").addFilter(Throttle())  # anybody may send what is no HTTP
     if settings.log_requests != "all":
         logging.getLogger("ventas.request").addFilter(Throttle())

@@ -152,6 +152,17 @@ def test_uvicorns_lines_look_like_ours(server: Callable[..., Server]) -> None:
     assert re.match(r'time=\S+ level=warning logger=uvicorn.error msg="Invalid HTTP', line)
 
 
+@pytest.mark.parametrize("settings", [{}, {"LOG_REQUESTS": "all"}])
+def test_what_is_no_http_cannot_fill_the_log(settings: dict[str, str], server: Callable[..., Server]) -> None:
+    started = server(**settings)
+    parts = urlsplit(started.url)
+    for _ in range(1000):
+        with socket.create_connection((parts.hostname, parts.port)) as raw:
+            raw.sendall(b"this is no HTTP\r\n\r\n")
+            assert raw.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert 0 < len([line for line in started.end() if "Invalid HTTP" in line]) < 1000
+
+
 def test_uvicorn_alone_tells_no_query_strings(database: str, tmp_path: object) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
