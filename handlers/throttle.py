@@ -38,7 +38,7 @@ async def login(request: Request, name: str) -> Attempt:
     """Before a password is looked at, and before it is known whether there is such an account.
 
     Like the others here, it raises Problem 429 while there is a wait."""
-    name, address = normal(name).lower(), _address(request)
+    name, address = _lowered(name), _address(request)
     limits = {f"login {address} {name}": HERE, f"login of {name}": ACCOUNT, f"login from {address}": ADDRESS}
     return await _attempt(request, limits)
 
@@ -54,7 +54,7 @@ async def registration(request: Request) -> None:
 
 async def recovery(request: Request, correo: str) -> None:
     address = _address(request)
-    limits = {f"recover of {correo.lower()}": MAILS, f"recover from {address}": MAILS_FROM_ADDRESS}
+    limits = {f"recover of {_lowered(correo)}": MAILS, f"recover from {address}": MAILS_FROM_ADDRESS}
     await _attempt(request, limits)
 
 
@@ -78,6 +78,13 @@ async def _attempt(request: Request, limits: dict[str, Limit]) -> Attempt:
         detail = f"Demasiados intentos; espere {seconds} s antes del próximo"
         raise Problem(THROTTLED, detail, headers=[(b"retry-after", b"%d" % seconds)])
     return Attempt(request, counts)
+
+
+def _lowered(name: str) -> str:
+    """One spelling for all that reach one account: as PostgreSQL's lower() does, letter by letter.
+
+    Python alone would count İris apart from iris, whose account both are to PostgreSQL."""
+    return "".join(letter.lower()[0] for letter in normal(name))
 
 
 def _address(request: Request) -> str:

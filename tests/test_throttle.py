@@ -51,6 +51,16 @@ def _at_once(asks: list[Callable[[], httpx.Response]], threads: int = 20) -> lis
     return answers
 
 
+@pytest.mark.parametrize("spelling", ["IRIS", "İris", "iri\u017f", "I\u0307ris"])
+def test_a_wait_is_for_every_spelling_of_a_name(site, spelling):
+    assert site.post("/user/", json=new_user("iris")).status_code == 201
+    assert _statuses(_log_in(site, "10.0.0.1", "iris") for _ in range(20)) == {401: 20}
+
+    reached = _log_in(site, "10.0.0.2", spelling, PASSWORD).status_code == 200
+
+    assert _log_in(site, "10.0.0.1", spelling).status_code == (429 if reached else 401)
+
+
 def test_a_right_password_is_refused_during_the_wait(site):
     assert _statuses(_log_in(site, "10.0.0.1") for _ in range(20)) == {401: 20}
 
