@@ -14,7 +14,7 @@ from uvicorn.main import main as uvicorn
 from core.locks import locked
 
 CHECKOUT = Path(__file__).parents[1]
-SCRIPTS = ["serve", "setup", "test"]
+SCRIPTS = ["programs", "serve", "setup", "test"]
 
 
 def run(script: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -119,6 +119,77 @@ def test_setup_says_in_one_line_what_to_install(tmp_path: Path, python3: str, ad
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
     assert advice in refused.stderr
+
+
+def stand_in(program: Path, body: str) -> None:
+    program.write_text(f"#!/bin/sh\n{body}\n")
+    program.chmod(0o755)
+
+
+class Debian:
+    """A checkout that needs no set-up, on a machine that lacks pgbouncer and notes what apt-get is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.programs = folder / "bin"
+        self._asked = folder / "asked"
+        self._checkout = folder / "checkout"
+        for made in (self.programs, self._checkout / "scripts", self._checkout / ".venv/bin"):
+            made.mkdir(parents=True)
+        for name in ("programs", "test"):
+            shutil.copy(CHECKOUT / "scripts" / name, self._checkout / "scripts")
+        stand_in(self._checkout / "scripts/setup", "exit 0")
+        stand_in(self._checkout / ".venv/bin/python", "echo the tests run")
+        stand_in(self.programs / "id", "echo 0")
+        stand_in(self.programs / "dpkg-query", 'case "$*" in *pgbouncer) exit 1 ;; *) echo installed ;; esac')
+        self.apt_get("exit 0")
+
+    def apt_get(self, body: str) -> None:
+        stand_in(self.programs / "apt-get", f'echo "$*" >>"{self._asked}"\n{body}')
+
+    def asked(self) -> list[str]:
+        return self._asked.read_text().splitlines() if self._asked.exists() else []
+
+    def test(self, **environ: str) -> subprocess.CompletedProcess[str]:
+        """`scripts/test -x`, which must end with the tests whatever else happens."""
+        path = f"{self.programs}:{os.defpath}"
+        done = run(self._checkout / "scripts/test", "-x", PATH=path, **environ)
+        assert (done.returncode, done.stdout) == (0, "the tests run\n")
+        return done
+
+
+@pytest.fixture
+def debian(tmp_path: Path) -> Debian:
+    return Debian(tmp_path)
+
+
+def test_ci_installs_the_programs_that_are_missing(debian: Debian) -> None:
+    assert debian.test(CI="true").stderr == "scripts/programs: installing pgbouncer\n"
+    assert debian.asked() == ["update", "install --yes --no-install-recommends pgbouncer"]
+
+
+def test_a_users_machine_gets_no_program_unasked(debian: Debian) -> None:
+    assert debian.test().stderr == ""
+    assert debian.asked() == []
+
+
+def test_nothing_is_installed_where_all_is_there(debian: Debian) -> None:
+    stand_in(debian.programs / "dpkg-query", "echo installed")
+    assert debian.test(CI="true").stderr == ""
+    assert debian.asked() == []
+
+
+def test_without_a_registry_the_tests_go_on(debian: Debian) -> None:
+    debian.apt_get("echo E: nobody answers >&2; exit 100")
+    said = debian.test(CI="true").stderr
+    assert "E: nobody answers" in said
+    assert said.endswith("scripts/test: going on without them\n")
+    assert debian.asked() == ["update"]
+
+
+def test_only_root_installs(debian: Debian) -> None:
+    stand_in(debian.programs / "id", "echo 1000")
+    assert "only root, where there is apt-get, can install pgbouncer" in debian.test(CI="true").stderr
+    assert debian.asked() == []
 
 
 def test_heroku_serves_and_migrates_with_commands_that_exist() -> None:
