@@ -66,7 +66,7 @@ HEADERS: dict[str, Schema] = {
 SECURITY: Schema = {
     "oauth2": {
         "type": "oauth2",
-        "description": "Username and password become a token at /login/.",
+        "description": "Log in as a registered user. `invalid_grant`: no such username and password.",
         "flows": {
             "password": {
                 "tokenUrl": "/login/",
@@ -79,7 +79,7 @@ SECURITY: Schema = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A token of /login/.",
+        "description": "In place of the above: an access token that `POST /login` gave.",
     },
 }
 

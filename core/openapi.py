@@ -109,10 +109,8 @@ def _operation(endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mappin
     operation: Schema = {
         "operationId": endpoint.name.replace(".", "_"),
         "tags": [endpoint.name.partition(".")[0]],
-        "summary": summary.rstrip("."),
-        "description": "\n\n".join(
-            filter(None, [description.strip(), "For an admin." if endpoint.admin else ""])
-        ),
+        "summary": summary.rstrip(".").replace("`", ""),
+        "description": "\n\n".join(filter(None, [description.strip(), _audience(endpoint)])),
         "security": [] if endpoint.public else [{"oauth2": []}, {"bearer": []}],
         "parameters": list(_parameters(endpoint)),
         "responses": _responses(endpoint, answers),
@@ -127,6 +125,12 @@ def _operation(endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mappin
         }
         operation["requestBody"] = {"required": True, "content": contents}
     return {name: value for name, value in operation.items() if value or name == "security"}
+
+
+def _audience(endpoint: Endpoint) -> str:
+    if endpoint.public:
+        return "No login needed."
+    return "For an admin." if endpoint.admin else "For whoever is logged in."
 
 
 def _tell_apart(content: Schema, components: Mapping[str, Schema]) -> None:

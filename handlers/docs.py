@@ -17,27 +17,35 @@ from core.problems import KINDS
 
 TITLE = "Ventas"
 VERSION = "1.0.0"
+CONTACT = {"name": "The operator of this server"}
 LICENSE = {"name": "All rights reserved", "identifier": "LicenseRef-All-Rights-Reserved"}
 INTRODUCTION = """\
 Users (`usuario`) and their sales (`venta`), over PostgreSQL. Money is a whole number of cents, times are
 RFC 3339 in UTC, errors are [problems](/problemas) with a stable `codigo`.
 
 **Two minutes.**
-1. *Register*: `POST /user` with a `username`, a `password` and who you are.
-2. *Log in*: the **Authorize** button takes that `username` and `password`.
-3. *Sell*: `POST /venta` with an amount in cents.
-4. *Sum*: `GET /venta/resumen`, by day, week, month or user.
+1. *Register*: [`POST /user`](/docs#/users/users_create) with a `username`, a `password` and who you are.
+2. *Log in*: the **Authorize** button takes that `username` and `password`; then **Close**.
+3. *Sell*: [`POST /venta`](/docs#/ventas/ventas_create) with an amount in cents, or
+   [`POST /venta/importar`](/docs#/bulk/bulk_load) with a whole CSV.
+4. *Sum*: [`GET /venta/resumen`](/docs#/resumen/resumen_show), by day, week, month or user;
+   [`GET /venta`](/docs#/ventas/ventas_index) lists the sales.
 
-Each call opens with a click; **Try it out** and **Execute** send it.
+Each call opens with a click; **Try it out**, then **Execute**, sends it. The examples work as they are.
 """
 STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-LINKS = """
-<p><a href="/docs">Documentación</a> · <a href="/openapi.json">OpenAPI 3.1</a> · <a href="/problemas">Problemas</a>
-</p>"""
+START = """\
+<h1>Ventas</h1>
+<p>Usuarios y sus ventas, sobre PostgreSQL.</p>
+<dl>
+<dt><a href="/docs">Documentación</a></dt><dd>Cada llamada, para leerla y probarla aquí mismo.</dd>
+<dt><a href="/problemas">Problemas</a></dt><dd>Cada error: cuándo ocurre y qué hacer.</dd>
+<dt><a href="/openapi.json">OpenAPI 3.1</a></dt><dd>La descripción para los programas.</dd>
+</dl>"""
 
 assets = StaticFiles(directory=Path(__file__).parent / "assets")
 
@@ -56,7 +64,7 @@ class About(Struct, frozen=True):
 async def root(request: Request) -> Response:
     """Say what this is: JSON, or a page for a browser."""
     if "text/html" in request.headers.get("accept", ""):
-        return _page("inicio", f"<h1>{TITLE}</h1><p>Usuarios y sus ventas, sobre PostgreSQL.</p>{LINKS}")
+        return _page("inicio", START)
     return _json(msgspec.json.encode(About(TITLE, VERSION, "/docs", "/openapi.json", "/problemas")))
 
 
@@ -65,7 +73,7 @@ async def docs(request: Request) -> Response:
     """Show the description, and try it."""
     return _html("""\
 <!doctype html>
-<html lang="es">
+<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -107,7 +115,8 @@ async def problems(request: Request) -> Response:
     )
     introduction = (
         "<p>Todo error es <code>application/problem+json</code> (RFC 9457). Un programa mira <code>codigo</code>, "
-        "que no cambia; una persona lee <code>detail</code>.</p>"
+        "que no cambia; una persona lee <code>detail</code>. Qué llamada da cuáles está en la "
+        '<a href="/docs">documentación</a>.</p>'
     )
     return _page("problemas", f"<h1>Problemas</h1>{introduction}{entries}")
 
@@ -119,7 +128,13 @@ def _build(router: Router, password_min_length: int) -> tuple[bytes, str]:
     """The description and its ETag."""
     document = openapi.document(
         router.routes,
-        info={"title": TITLE, "version": VERSION, "description": INTRODUCTION, "license": LICENSE},
+        info={
+            "title": TITLE,
+            "version": VERSION,
+            "description": INTRODUCTION,
+            "contact": CONTACT,
+            "license": LICENSE,
+        },
         limits={"password": password_min_length},
     )
     body = msgspec.json.encode(document)

@@ -23,7 +23,10 @@ IDLE_TIMES = 6  # a session lasts at most so many times what its refresh token m
     problems=[BAD_CREDENTIALS, BAD_TOKEN_REQUEST, BAD_REFRESH, NOT_VERIFIED, THROTTLED],
 )
 async def token(request: Request, asked: TokenRequest) -> Reply[Token]:
-    """Log in, or renew a session with `grant_type=refresh_token`."""
+    """Log in, or renew a session.
+
+    `username` may be the correo. With `scope=offline_access` a refresh token comes too, which
+    `grant_type=refresh_token` turns into the next pair of tokens."""
     if unknown := set(asked.scope.split()) - {OFFLINE}:
         raise bad_request(f"scope desconocido: {', '.join(sorted(unknown))[:100]}", "invalid_scope")
     match asked.grant_type or "password":

@@ -36,7 +36,9 @@ class Metadata(Struct, frozen=True):
 
 @endpoint(public=True, media=[FORM, "application/json"])
 async def revoke(request: Request, asked: RevocationRequest) -> Reply[Answered]:
-    """End the session of an access or refresh token; one that is not good is no error (section 2.2)."""
+    """End the session of an access or refresh token.
+
+    A token that is not good is no error (RFC 7009 section 2.2)."""
     services = request.services
     found = services.tokens.read(asked.token)
     owner, session = (found.id, found.session) if found else (0, 0)

@@ -36,7 +36,9 @@ class NewPassword(Body, frozen=True):
 
 @endpoint(status=202, public=True, problems=[NO_MAIL, THROTTLED])
 async def recover(request: Request, asked: Recovery) -> Answered:
-    """Have a link mailed that sets a new password. Whether there is such an account, nobody learns here."""
+    """Have a link mailed that sets a new password.
+
+    Whether there is such an account, nobody learns here."""
     mail = need_mail(request.services)
     # A known correo costs the time of a written row: both are answered when either would be done.
     loop = asyncio.get_running_loop()
@@ -51,7 +53,9 @@ async def recover(request: Request, asked: Recovery) -> Answered:
 
 @endpoint(public=True, problems=[BAD_LINK])
 async def reset(request: Request, sent: NewPassword) -> Answered:
-    """Set a new password with the token that was mailed: ends every session, and verifies the correo."""
+    """Set a new password with the token that was mailed.
+
+    It ends every session, and verifies the correo."""
     services = request.services
     link = read_token(services.keys, "recuperacion", sent.token)
     owner = await enlaces.owner(services.db, link.usuario_id, "recuperacion", link.id)

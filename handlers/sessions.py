@@ -44,7 +44,9 @@ async def listening(services: Services) -> AsyncIterator[None]:
 
 @endpoint()
 async def index(request: Request, query: PageQuery) -> Reply[list[Sesion]]:
-    """List one's sessions that stand, newest first."""
+    """List one's sessions that stand, newest first.
+
+    Each login opens one; that of the token sent is `actual`."""
     caller = request.caller
     found = await sesiones.page(
         request.db,
@@ -61,7 +63,9 @@ async def index(request: Request, query: PageQuery) -> Reply[list[Sesion]]:
 
 @endpoint(problems=[NO_SESSION])
 async def remove(request: Request, id: int) -> Answered:
-    """End one of one's sessions."""
+    """End one of one's sessions.
+
+    Its tokens stop working within a second."""
     ended = await sesiones.end(request.db, request.caller.id, request.origin, id=id)
     request.services.known.forget(request.caller.id)
     if not ended:
@@ -71,7 +75,9 @@ async def remove(request: Request, id: int) -> Answered:
 
 @endpoint()
 async def remove_all(request: Request, query: EndQuery) -> Answered:
-    """End one's sessions: all but this one, or with `todas` this one too."""
+    """End one's sessions.
+
+    All but this one, or with `todas` this one too. Their tokens stop working within a second."""
     keep = None if query.todas else request.caller.session
     await sesiones.end(request.db, request.caller.id, request.origin, keep=keep)
     request.services.known.forget(request.caller.id)

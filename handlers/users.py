@@ -98,7 +98,10 @@ class UserFilters(ListQuery, frozen=True):
 
 @endpoint(status=201, public=True, location="/user/{id}", problems=[TAKEN, THROTTLED])
 async def create(request: Request, new: NewUser) -> Created:
-    """Register a user."""
+    """Register a user.
+
+    `username` and `correo` are unique, whatever their letter case. While there is no admin, and where the server is
+    set so, who registers becomes one."""
     services = request.services
     check_password(services.settings, new.password, new.username, new.correo)
     await throttle.registration(request)
@@ -135,7 +138,9 @@ async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
 
 @endpoint(problems=[FORBIDDEN, NO_USER], etag=True)
 async def show(request: Request, id: int) -> Reply[Publico]:
-    """Read a user."""
+    """Read a user.
+
+    Oneself; an admin reads anyone."""
     _allow(request, id)
     found = await usuarios.by_id(request.db, id)
     if found is None:
@@ -145,7 +150,9 @@ async def show(request: Request, id: int) -> Reply[Publico]:
 
 @endpoint(problems=[NO_USER], etag=True)
 async def show_me(request: Request) -> Reply[Perfil]:
-    """Read one's own profile."""
+    """Read one's own profile.
+
+    All that is kept of oneself, but for the password."""
     found = await usuarios.profile(request.db, request.caller.id)
     if found is None:
         raise Problem(NO_USER, f"No existe el usuario con el id {request.caller.id}")
@@ -154,34 +161,45 @@ async def show_me(request: Request) -> Reply[Perfil]:
 
 @endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED])
 async def update(request: Request, id: int, changes: UserChanges) -> Answered:
-    """Change some fields of a user."""
+    """Change some fields of a user.
+
+    Oneself; an admin changes anyone, and nobody else sets `rol` or `estado`. One's own `password` changes only with
+    `password_actual`, and ends one's other sessions."""
     await _allow_change(request, id)
     return await _update(request, id, shown_id(request), changes)
 
 
 @endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED])
 async def update_me(request: Request, changes: UserChanges) -> Answered:
-    """Change some fields of one's own."""
+    """Change some fields of one's own.
+
+    `password` changes only with `password_actual`, and ends one's other sessions."""
     return await _update(request, request.caller.id, str(request.caller.id), changes)
 
 
 @endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED])
 async def replace(request: Request, id: int, whole: WholeUser) -> Answered:
-    """Replace a user."""
+    """Replace a user.
+
+    As a change of some fields, but with every required one; a `direccion` that is left out is removed."""
     await _allow_change(request, id)
     return await _update(request, id, shown_id(request), whole)
 
 
 @endpoint(problems=[FORBIDDEN, NO_USER, MOVED_ON])
 async def remove(request: Request, id: int) -> Answered:
-    """Delete a user, with their sales."""
+    """Delete a user, with their sales.
+
+    Oneself; an admin deletes anyone. It cannot be undone."""
     await _allow_change(request, id)
     return await _remove(request, id, shown_id(request))
 
 
 @endpoint(problems=[NO_USER, MOVED_ON])
 async def remove_me(request: Request) -> Answered:
-    """Delete oneself, with one's sales."""
+    """Delete oneself, with one's sales.
+
+    It cannot be undone."""
     return await _remove(request, request.caller.id, str(request.caller.id))
 
 

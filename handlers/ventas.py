@@ -45,7 +45,9 @@ class VentaChanges(Body, frozen=True):
 @endpoint(status=201, location="/venta/{id}", problems=[FORBIDDEN, NO_USER])
 @once
 async def create(request: Request, new: NewVenta) -> Created:
-    """Record a sale."""
+    """Record a sale.
+
+    One's own; an admin also records one of `usuario_id`."""
     caller = request.caller
     seller = new.usuario_id or caller.id
     if seller != caller.id and not caller.admin:
@@ -67,7 +69,9 @@ async def index(request: Request, query: SalesQuery) -> Reply[list[Venta]]:
 
 @endpoint(problems=[FORBIDDEN, NO_USER], slow=True)
 async def of_user(request: Request, id: int, query: UserSalesQuery) -> Reply[list[Venta]]:
-    """List the sales of a user, newest first."""
+    """List the sales of a user, newest first.
+
+    As the list of all sales with `usuario_id`: one's own, or for an admin anyone's."""
     whose(request.caller, id)
     reply = await _page(request, query, filters(query, id))
     if not reply.body and await usuarios.by_id(request.db, id) is None:
@@ -77,7 +81,9 @@ async def of_user(request: Request, id: int, query: UserSalesQuery) -> Reply[lis
 
 @endpoint(problems=[NO_SALE], etag=True)
 async def show(request: Request, id: int) -> Reply[Venta]:
-    """Read a sale."""
+    """Read a sale.
+
+    One's own; an admin reads everyone's. Another's is not found, as if it did not exist."""
     found = await ventas.by_id(request.db, id, owner(request.caller))
     if found is None:
         raise Problem(NO_SALE, f"No existe la venta con el id {shown_id(request)}")
@@ -86,7 +92,9 @@ async def show(request: Request, id: int) -> Reply[Venta]:
 
 @endpoint(problems=[NO_SALE, MOVED_ON])
 async def update(request: Request, id: int, changes: VentaChanges) -> Answered:
-    """Change a sale."""
+    """Change a sale.
+
+    One's own; an admin changes everyone's."""
     change = await ventas.update(
         request.db,
         id,
@@ -101,7 +109,9 @@ async def update(request: Request, id: int, changes: VentaChanges) -> Answered:
 
 @endpoint(problems=[NO_SALE, MOVED_ON])
 async def remove(request: Request, id: int) -> Answered:
-    """Delete a sale."""
+    """Delete a sale.
+
+    One's own; an admin deletes everyone's."""
     versions = wanted_versions(request.scope)
     change = await ventas.delete(request.db, id, owner=owner(request.caller), versions=versions)
     _check(change, f"No existe la venta con el id {shown_id(request)} por lo tanto no se elimina")

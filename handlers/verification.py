@@ -28,7 +28,9 @@ class Verification(Body, frozen=True):
 @endpoint(status=202, also=[200], problems=[NO_MAIL, THROTTLED])
 @once
 async def send(request: Request) -> Reply[Answered]:
-    """Have the mail sent that verifies one's correo; earlier ones stop working."""
+    """Have the mail sent that verifies one's correo.
+
+    Those sent before stop working."""
     outgoing = need_mail(request.services)
     await throttle.verification(request, request.caller.id)
     if not await enlaces.verify(request.db, request.caller.id, again=True):

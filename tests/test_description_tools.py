@@ -1,4 +1,4 @@
-"""Tools from npm read the description without a complaint: a linter, and a generator of TypeScript types."""
+"""Tools from npm read the description without a complaint: two linters, and a generator of TypeScript types."""
 
 import json
 import os
@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-TOOLS = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"]
+TOOLS = [
+    "@redocly/cli@2.77.0",
+    "@stoplight/spectral-cli@6.16.3",
+    "openapi-typescript@7.13.0",
+    "typescript@5.9.3",
+]
 CLIENT = """\
 import type { components, paths } from "./openapi";
 
@@ -52,7 +57,7 @@ def description(api, tmp_path) -> Path:
     return file
 
 
-def test_the_linter_finds_nothing(tools, description):
+def test_redocly_finds_nothing(tools, description):
     linted = subprocess.run(
         [tools / "redocly", "lint", "--format=json", description],
         cwd=description.parent,
@@ -62,6 +67,18 @@ def test_the_linter_finds_nothing(tools, description):
     )
 
     assert json.loads(linted.stdout)["problems"] == []
+
+
+def test_spectral_finds_nothing(tools, description):
+    rules = description.with_name("rules.json")
+    rules.write_text(json.dumps({"extends": "spectral:oas"}))  # those that it recommends
+    linted = subprocess.run(
+        [tools / "spectral", "lint", "--quiet", "--format=json", "--ruleset", rules, description],
+        capture_output=True,
+        text=True,
+    )
+
+    assert json.loads(linted.stdout) == []
 
 
 def test_its_typescript_types_compile(tools, description):

@@ -44,7 +44,15 @@ def test_the_password_is_as_long_as_the_setting_asks(connect):
 def test_operations_are_named_once():
     names = [operation["operationId"] for operation in operations().values()]
     assert len(names) == len(set(names))
-    assert all(operation["summary"] for operation in operations().values())
+
+
+def test_operations_say_what_they_do_and_for_whom():
+    for operation in operations().values():
+        assert operation["summary"]
+        assert "`" not in operation["summary"]  # shown as it stands
+        assert operation["description"].endswith(
+            ("No login needed.", "For an admin.", "For whoever is logged in.")
+        )
 
 
 def test_patterns_are_ecmascripts():
