@@ -15,3 +15,14 @@ window.ui = SwaggerUIBundle({
   defaultModelsExpandDepth: 0,
   validatorUrl: null,
 });
+
+// A link to a call opens it here, where the login is, and not in another tab.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="/docs#/"]');
+  if (!link) return;
+  event.preventDefault();
+  const [tag, operation] = link.hash.slice(2).split("/");
+  ui.layoutActions.show(["operations-tag", tag], true);
+  ui.layoutActions.show(["operations", tag, operation], true);
+  requestAnimationFrame(() => document.getElementById(`operations-${tag}-${operation}`).scrollIntoView());
+});

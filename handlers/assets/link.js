@@ -2,6 +2,11 @@
 const form = document.querySelector("form");
 const said = document.querySelector("[role=status]");
 
+if (!location.hash) {
+  form.hidden = true;
+  said.textContent = "Falta el código: abra el enlace entero, como llegó por correo";
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   form.querySelector("button").disabled = true;
