@@ -3,8 +3,6 @@
 import argparse
 import asyncio
 import os
-import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -12,71 +10,19 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import psycopg
 
+from bench import page
+from bench.api import PASSWORD, ROOT, Api
 from bench.faults_host import Unavailable, filled, node_on, small_disk
 from bench.ledger import Crowd, Ledger
 from bench.nodes import Node, node, standby_of, url_of
 from core import migration_guard
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "reliability.md"
-BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
-PASSWORD = "una clave larga"
 USUAL = {"200", "201"}
 AWAY = USUAL | {"503"}
-LONGEST_STOP = 25
-
-
-class Api:
-    """`python app.py` on a port of its own, in production's settings."""
-
-    def __init__(self, database_url: str, **settings: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._environ = {
-            "PATH": os.defpath,
-            "APP_ENV": "production",
-            "BCRYPT_ROUNDS": "10",
-            "DATABASE_URL": database_url,
-            "FIRST_ADMIN": "register",
-            "JWT_SECRET": secrets.token_hex(32),
-            "LOG_LEVEL": "error",
-            "PORT": str(self.port),
-        } | settings
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=self._environ, stdout=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with suppress(httpx.TransportError):
-                httpx.get(f"{self.url}/healthz")
-                return
-            time.sleep(0.02)
-        raise TimeoutError("the API did not start")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def terminate(self) -> None:
-        """SIGTERM. Raises when it does not end well and in time."""
-        self._process.send_signal(signal.SIGTERM)
-        if code := self._process.wait(LONGEST_STOP):
-            raise RuntimeError(f"the API ended with {code}")
-
-    def token(self) -> str:
-        user = {"username": "ana", "password": PASSWORD, "nombre": "Ana", "apellido": "Paz"}
-        httpx.post(f"{self.url}/user/", json=user | {"telefono": 2604538424, "correo": "ana@example.com"})
-        form = {"username": "ana", "password": PASSWORD}
-        return str(httpx.post(f"{self.url}/login/", data=form).raise_for_status().json()["access_token"])
 
 
 @dataclass
@@ -338,10 +284,7 @@ def main() -> int:
         else:
             print(rows[-1], flush=True)
     if chosen.save:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        table = "\n".join([HEAD, *map(str, rows)])
-        PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+        page.save("chaos", "\n".join([HEAD, *map(str, rows)]))
     return 0 if all(row.good for row in rows) else 1
 
 

@@ -69,7 +69,7 @@ class Node:
 
     def kill(self) -> None:
         """kill -9 of the postmaster; its children end when they notice."""
-        os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
 
     def promote(self) -> None:
         self._control("promote")
@@ -78,6 +78,10 @@ class Node:
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+    @property
+    def pid(self) -> int:
+        return int((self._data / "postmaster.pid").read_text().split()[0])
 
     @property
     def conninfo(self) -> str:
