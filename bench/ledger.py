@@ -5,6 +5,7 @@ import itertools
 import random
 import time
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 import httpx
@@ -18,30 +19,42 @@ class Ledger:
     """Each sale has an amount of its own, so that the database tells which promise it belongs to."""
 
     promised: dict[int, int] = field(default_factory=dict)  # amount to id
-    statuses: Counter[str] = field(default_factory=Counter)
+    successes: list[float] = field(default_factory=list)  # when
+    troubles: list[tuple[float, str]] = field(default_factory=list)  # when, and what instead of success
     wrong: list[str] = field(default_factory=list)
-    requests: int = 0
-    successes: list[float] = field(default_factory=list)
     _amounts: itertools.count = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def requests(self) -> int:
+        return len(self.successes) + len(self.troubles)
 
     def amount(self) -> int:
         return next(self._amounts)
 
-    def note(self, answer: httpx.Response | None) -> None:
-        self.requests += 1
-        self.statuses[str(answer.status_code) if answer is not None else "none"] += 1
-        if answer is not None and answer.is_success:
+    def note(self, outcome: str) -> None:
+        """`success`, `refused`, `cut`, or the status."""
+        if outcome == "success":
             self.successes.append(time.monotonic())
+        else:
+            self.troubles.append((time.monotonic(), outcome))
 
     def verdict(self, kept: dict[int, int]) -> tuple[int, int]:
         """How many promised sales are lost, and how many of all are doubled; `kept` counts them by amount."""
         lost = sum(amount not in kept for amount in self.promised)
         return lost, sum(count > 1 for count in kept.values())
 
-    def unexpected(self, allowed: set[str]) -> list[str]:
-        """Statuses that no promise covers, and answers that were somebody else's."""
-        found = [f"{status}×{count}" for status, count in self.statuses.items() if status not in allowed]
-        return found + self.wrong[:5]
+    def unanswered(self, kept: dict[int, int]) -> int:
+        """How many sales are there of which nobody was told."""
+        return len(kept.keys() - self.promised.keys())
+
+    def unexpected(self, allowed: Container[str], begin: float, end: float) -> list[str]:
+        """What no promise covers: other troubles than these, or at another time; answers that were somebody else's."""
+        found = Counter(
+            trouble if trouble not in allowed else f"{trouble} while all was well"
+            for moment, trouble in self.troubles
+            if trouble not in allowed or not begin <= moment <= end
+        )
+        return [f"{what}×{count}" for what, count in found.items()] + self.wrong[:5]
 
     def recovery(self, healed: float) -> float:
         """Seconds from then to the next success."""
@@ -79,12 +92,16 @@ class Crowd:
     async def _ask(
         self, client: httpx.AsyncClient, method: str, path: str, **more: object
     ) -> httpx.Response | None:
+        """The answer; none when the connection was refused, or ended without one."""
+        answer = None
         try:
             answer = await client.request(method, path, **more)  # type: ignore[arg-type]
+            self._ledger.note(outcome(answer))
+        except httpx.ConnectError:
+            self._ledger.note("refused")
         except httpx.TransportError:
-            answer = None
-        self._ledger.note(answer)
-        if answer is None or answer.status_code == 503:
+            self._ledger.note("cut")
+        if answer is None or not answer.is_success:
             await asyncio.sleep(0.02)
         return answer
 
@@ -108,3 +125,11 @@ class Crowd:
         answer = await self._ask(client, "GET", f"/venta/{id}")
         if answer is not None and answer.status_code == 200 and answer.json()["venta"] != amount:
             self._ledger.wrong.append(f"venta {id} was answered as another")
+
+
+def outcome(answer: httpx.Response) -> str:
+    """An honest 503 says when to try again."""
+    if answer.is_success:
+        return "success"
+    honest = answer.status_code != 503 or "Retry-After" in answer.headers
+    return str(answer.status_code) if honest else "503 without Retry-After"

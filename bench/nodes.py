@@ -30,6 +30,7 @@ class Node:
         self.folder = folder
         self._data = folder / "data"
         self._settings = {"unix_socket_directories": str(folder)} | settings
+        self.environ: dict[str, str] = {}  # what it is started with
 
     def initialise(self) -> None:
         run(
@@ -64,6 +65,14 @@ class Node:
                     raise
                 time.sleep(0.1)
 
+    def ensure(self) -> None:
+        """Starts it, unless it has recovered by itself."""
+        try:
+            self._control("status")
+        except EmbeddedPostgresError:
+            self.start()
+        self.execute("SELECT 1")
+
     def stop(self, mode: str = "immediate") -> None:
         self._control("-m", mode, "stop")
 
@@ -84,11 +93,17 @@ class Node:
         return int((self._data / "postmaster.pid").read_text().split()[0])
 
     @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    @property
     def conninfo(self) -> str:
         return f"host={self.folder} user=postgres dbname=postgres"
 
     def _control(self, *words: str | Path) -> None:
-        run(binaries() / "pg_ctl", "-D", self._data, "-w", "-t", str(PATIENCE_SECONDS), *words)
+        variables = [f"{name}={value}" for name, value in self.environ.items()]
+        pg_ctl = [binaries() / "pg_ctl", "-D", self._data, "-w", "-t", str(PATIENCE_SECONDS)]
+        run("env", *variables, *pg_ctl, *words)
 
 
 def url_of(*nodes: Node, **options: str) -> str:
