@@ -119,7 +119,12 @@ class Connection(HttpToolsProtocol):
         self._refuse(BAD_HTTP)
 
     def _refuse(self, kind: Kind) -> None:
-        """Answers what never became a request, and hangs up."""
+        """Answers what never became a request, and hangs up; but not before a whole request that came before it."""
+        before = self.cycle
+        if before and not before.response_complete and not before.more_body:
+            before.keep_alive = False
+            self.flow.pause_reading()
+            return
         body = Problem(kind, kind.cuando).body(secrets.token_hex(8))
         headers = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[kind.status] + headers % len(body) + body)

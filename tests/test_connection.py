@@ -1,6 +1,7 @@
 """Clients that are too slow, too long, or no HTTP: each is bounded, and the others do not notice."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -67,6 +68,38 @@ def problem(answer: bytes, status: int, codigo: str) -> None:
 def test_what_is_no_http_is_a_problem_like_any_other(client: socket.socket) -> None:
     client.sendall(b"hola\r\n\r\n")
     problem(rest(client), 400, "http_invalido")
+
+
+def test_a_request_before_what_is_no_http_gets_its_answer(client: socket.socket) -> None:
+    client.sendall(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n\0hola\r\n\r\n")
+    head, _, body = rest(client).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in head
+    assert json.loads(body) == {"estado": "listo"}
+
+
+def test_requests_that_come_together_are_answered_in_their_order(client: socket.socket) -> None:
+    for path in (b"/readyz", b"/healthz", b"/nada", b"/readyz"):
+        client.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\n\r\n" % path)
+    client.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    statuses = re.findall(rb"HTTP/1.1 (\d+)", rest(client))
+    assert statuses == [b"200", b"200", b"404", b"200", b"200"]
+
+
+def test_who_expects_to_be_told_to_go_on_is_told(client: socket.socket) -> None:
+    head = b"POST /login/ HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n"
+    client.sendall(head + b"expect: 100-continue\r\nconnection: close\r\n\r\n")
+    assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.sendall(b"{}")
+    assert rest(client).startswith(b"HTTP/1.1 422 ")
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_an_answer_to_head_has_no_body(version: bytes, client: socket.socket) -> None:
+    client.sendall(b"HEAD /healthz HTTP/%b\r\nhost: x\r\nconnection: close\r\n\r\n" % version)
+    head, _, body = rest(client).partition(b"\r\n\r\n")
+    assert b"content-length: 17" in head
+    assert body == b""
 
 
 @pytest.mark.parametrize("head", [b"GET /" + b"a" * MOST_HEAD, b"GET / HTTP/1.1\r\nx: " + b"a" * MOST_HEAD])
