@@ -101,6 +101,7 @@ class Endpoint:
         self.examples: Mapping[str, str] = facts["media"] if isinstance(facts["media"], Mapping) else {}
         self.location: str | None = facts["location"]
         self.etag: bool = facts["etag"]
+        self.example: Struct | None = facts["example"]
         self.produces: Sequence[str] | Mapping[str, Any] = facts["produces"]
         self.database: bool = facts["database"]
         self.slow: bool = facts["slow"]
@@ -191,6 +192,7 @@ def endpoint(
     media: Sequence[str] | Mapping[str, str] = ("application/json",),
     location: str | None = None,
     etag: bool = False,
+    example: Struct | None = None,
     produces: Sequence[str] | Mapping[str, Any] = (),
     database: bool = True,
     slow: bool = False,
@@ -200,9 +202,9 @@ def endpoint(
     Its parameters say what it takes: an `int` is an id of the path, a `Query` the query string, any other
     type the body, which a `Stream` gives piece by piece; its return type says what it answers with `status`.
     `problems` are the errors that are its own. Without `public` it needs a token; with `admin`, an admin's.
-    `location` names what was created, and `etag` says that the answer has one. `produces` are the media
-    types of an answer that is a Response, with the type of each where one is no text; without `database` the
-    answer needs none. What is `slow` is cancelled, queries and all, when the client hangs up.
+    `location` names what was created, `etag` says that the answer has one, `example` is an answer. `produces` are
+    the media types of an answer that is a Response, with the type of each where one is no text; without
+    `database` the answer needs none. What is `slow` is cancelled, queries and all, when the client hangs up.
     """
 
     def declare(handler: Callable[..., Awaitable[Any]]) -> Endpoint:
@@ -216,6 +218,7 @@ def endpoint(
             media=media,
             location=location,
             etag=etag,
+            example=example,
             produces=produces,
             database=database,
             slow=slow,

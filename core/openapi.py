@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, get_args, get_origin
 
+import msgspec
 from starlette.routing import BaseRoute, Route
 
 from core.components import (
@@ -177,6 +178,9 @@ def _responses(endpoint: Endpoint, answers: Mapping[str, Schema]) -> Schema:
         }
         for status in (endpoint.status, *endpoint.also)
     }
+    if endpoint.example:
+        main = responses[str(endpoint.status)]
+        main["content"] = {JSON: content[JSON] | {"example": msgspec.to_builtins(endpoint.example)}}
     if endpoint.etag:
         responses["304"] = {
             "description": "Still the version of If-None-Match.",

@@ -26,6 +26,8 @@ EXAMPLES = {
     "text/csv": "venta,ventas_productos\n150000,3\n99900,1\n",
     "application/x-ndjson": '{"venta": 150000, "ventas_productos": 3}\n',
 }
+CREATED = "Ventas creadas correctamente"
+IMPORTED = "Ventas importadas correctamente"
 MEDIA = {formato: media for media, formato in FORMATS.items()}
 
 Batch = Annotated[list[NewVenta], Meta(max_length=10_000)]
@@ -51,7 +53,7 @@ class Imported(Struct, frozen=True):
     filas: int
 
 
-@endpoint(status=201)
+@endpoint(status=201, example=CreatedMany(CREATED, [9, 10]))
 @once
 async def create_many(request: Request, batch: Batch) -> CreatedMany:
     """Record up to 10,000 sales: all of them, or none.
@@ -65,10 +67,10 @@ async def create_many(request: Request, batch: Batch) -> CreatedMany:
     columns = sellers, [new.venta for new in batch], [new.ventas_productos for new in batch]
     inserted = await ventas.insert_many(request.db, *columns)
     _refuse_rows([row.indice for row in inserted if row.id is None], "no existe el usuario con ese id")
-    return CreatedMany("Ventas creadas correctamente", [row.id for row in inserted if row.id is not None])
+    return CreatedMany(CREATED, [row.id for row in inserted if row.id is not None])
 
 
-@endpoint(status=201, also=[200], media=EXAMPLES)
+@endpoint(status=201, also=[200], media=EXAMPLES, example=Imported(IMPORTED, 2))
 @once
 async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Imported]:
     """Import sales from a CSV or NDJSON file of any length: all of them, or none.
@@ -90,7 +92,7 @@ async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Impo
             raise invalid_fields([structs.asdict(wrong) for wrong in error.errores]) from None
     if query.simular:
         return Reply(Imported("El archivo es válido; no se guardó nada", loaded.filas), status=200)
-    return Reply(Imported("Ventas importadas correctamente", loaded.filas))
+    return Reply(Imported(IMPORTED, loaded.filas))
 
 
 @endpoint(produces=list(FORMATS), problems=[FORBIDDEN])

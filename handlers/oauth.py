@@ -9,6 +9,8 @@ from core.endpoint import FORM, Answered, Reply, Request, endpoint
 from handlers.tokens import NO_STORE, OFFLINE
 from sql import sesiones
 
+REVOKED = Answered("El token ya no sirve")
+
 
 class RevocationRequest(Struct, frozen=True):
     """RFC 7009 section 2.1, as a form or as JSON; the hint is not needed, others are ignored."""
@@ -34,7 +36,7 @@ class Metadata(Struct, frozen=True):
     ui_locales_supported: tuple[str, ...] = ("es",)
 
 
-@endpoint(public=True, media=[FORM, "application/json"])
+@endpoint(public=True, media=[FORM, "application/json"], example=REVOKED)
 async def revoke(request: Request, asked: RevocationRequest) -> Reply[Answered]:
     """End the session of an access or refresh token.
 
@@ -48,7 +50,7 @@ async def revoke(request: Request, asked: RevocationRequest) -> Reply[Answered]:
         origin = structs.replace(request.origin, actor=owner)
         await sesiones.end(services.db, owner, origin, id=session)
         services.known.forget(owner)
-    return Reply(Answered("El token ya no sirve"), [NO_STORE])
+    return Reply(REVOKED, [NO_STORE])
 
 
 @endpoint(public=True, database=False)

@@ -34,7 +34,7 @@ class NewPassword(Body, frozen=True):
     password: Password
 
 
-@endpoint(status=202, public=True, problems=[NO_MAIL, THROTTLED])
+@endpoint(status=202, public=True, problems=[NO_MAIL, THROTTLED], example=RECOVERING)
 async def recover(request: Request, asked: Recovery) -> Answered:
     """Have a link mailed that sets a new password.
 
@@ -51,7 +51,7 @@ async def recover(request: Request, asked: Recovery) -> Answered:
     return RECOVERING
 
 
-@endpoint(public=True, problems=[BAD_LINK])
+@endpoint(public=True, problems=[BAD_LINK], example=RESET)
 async def reset(request: Request, sent: NewPassword) -> Answered:
     """Set a new password with the token that was mailed.
 

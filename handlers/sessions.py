@@ -19,6 +19,8 @@ from sql import sesiones
 from sql.sesiones import Sesion
 
 NEWEST = 2**63 - 1
+ENDED = Answered("Sesión terminada correctamente")
+ALL_ENDED = Answered("Sesiones terminadas correctamente")
 
 
 class EndQuery(Query, frozen=True):
@@ -61,7 +63,7 @@ async def index(request: Request, query: PageQuery) -> Reply[list[Sesion]]:
     return Reply(page, page_headers(request, cursor, None))
 
 
-@endpoint(problems=[NO_SESSION])
+@endpoint(problems=[NO_SESSION], example=ENDED)
 async def remove(request: Request, id: int) -> Answered:
     """End one of one's sessions.
 
@@ -70,10 +72,10 @@ async def remove(request: Request, id: int) -> Answered:
     request.services.known.forget(request.caller.id)
     if not ended:
         raise Problem(NO_SESSION, f"No existe la sesión con el id {shown_id(request)}")
-    return Answered("Sesión terminada correctamente")
+    return ENDED
 
 
-@endpoint()
+@endpoint(example=ALL_ENDED)
 async def remove_all(request: Request, query: EndQuery) -> Answered:
     """End one's sessions.
 
@@ -81,7 +83,7 @@ async def remove_all(request: Request, query: EndQuery) -> Answered:
     keep = None if query.todas else request.caller.session
     await sesiones.end(request.db, request.caller.id, request.origin, keep=keep)
     request.services.known.forget(request.caller.id)
-    return Answered("Sesiones terminadas correctamente")
+    return ALL_ENDED
 
 
 async def sweep(services: Services) -> None:

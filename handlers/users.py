@@ -30,6 +30,7 @@ from handlers.reading import up_to_date
 from sql import auditoria, directorio, usuarios
 from sql.usuarios import Change, Perfil, Publico
 
+CREATED = "Usuario creado correctamente"
 UPDATED = Answered("Usuario actualizado correctamente")
 DELETED = Answered("Usuario eliminado correctamente")
 
@@ -96,7 +97,13 @@ class UserFilters(ListQuery, frozen=True):
     rol: Rol | None = None
 
 
-@endpoint(status=201, public=True, location="/user/{id}", problems=[TAKEN, THROTTLED])
+@endpoint(
+    status=201,
+    public=True,
+    location="/user/{id}",
+    problems=[TAKEN, THROTTLED],
+    example=Created(CREATED, 7),
+)
 async def create(request: Request, new: NewUser) -> Created:
     """Register a user.
 
@@ -116,7 +123,7 @@ async def create(request: Request, new: NewUser) -> Created:
                 **columns,
             )
             await verification.mail(services, tx, id)
-    return Created("Usuario creado correctamente", id)
+    return Created(CREATED, id)
 
 
 @endpoint(admin=True, slow=True)
@@ -159,7 +166,7 @@ async def show_me(request: Request) -> Reply[Perfil]:
     return tagged(request, found.version, found.usuario)
 
 
-@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED])
+@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED], example=UPDATED)
 async def update(request: Request, id: int, changes: UserChanges) -> Answered:
     """Change some fields of a user.
 
@@ -169,7 +176,7 @@ async def update(request: Request, id: int, changes: UserChanges) -> Answered:
     return await _update(request, id, shown_id(request), changes)
 
 
-@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED])
+@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED], example=UPDATED)
 async def update_me(request: Request, changes: UserChanges) -> Answered:
     """Change some fields of one's own.
 
@@ -177,7 +184,7 @@ async def update_me(request: Request, changes: UserChanges) -> Answered:
     return await _update(request, request.caller.id, str(request.caller.id), changes)
 
 
-@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED])
+@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED], example=UPDATED)
 async def replace(request: Request, id: int, whole: WholeUser) -> Answered:
     """Replace a user.
 
@@ -186,7 +193,7 @@ async def replace(request: Request, id: int, whole: WholeUser) -> Answered:
     return await _update(request, id, shown_id(request), whole)
 
 
-@endpoint(problems=[FORBIDDEN, NO_USER, MOVED_ON])
+@endpoint(problems=[FORBIDDEN, NO_USER, MOVED_ON], example=DELETED)
 async def remove(request: Request, id: int) -> Answered:
     """Delete a user, with their sales.
 
@@ -195,7 +202,7 @@ async def remove(request: Request, id: int) -> Answered:
     return await _remove(request, id, shown_id(request))
 
 
-@endpoint(problems=[NO_USER, MOVED_ON])
+@endpoint(problems=[NO_USER, MOVED_ON], example=DELETED)
 async def remove_me(request: Request) -> Answered:
     """Delete oneself, with one's sales.
 

@@ -19,6 +19,7 @@ from sql.usuarios import Change
 from sql.ventas import Id, Importe, Productos, Venta
 
 LIST = "ventas"
+CREATED = "Venta creada correctamente"
 UPDATED = Answered("Venta actualizada correctamente")
 DELETED = Answered("Venta eliminada correctamente")
 
@@ -42,7 +43,7 @@ class VentaChanges(Body, frozen=True):
     ventas_productos: Productos | UnsetType = UNSET
 
 
-@endpoint(status=201, location="/venta/{id}", problems=[FORBIDDEN, NO_USER])
+@endpoint(status=201, location="/venta/{id}", problems=[FORBIDDEN, NO_USER], example=Created(CREATED, 9))
 @once
 async def create(request: Request, new: NewVenta) -> Created:
     """Record a sale.
@@ -55,7 +56,7 @@ async def create(request: Request, new: NewVenta) -> Created:
     id = await ventas.insert(request.db, seller, new.venta, new.ventas_productos)
     if id is None:
         raise bad_token() if seller == caller.id else no_user(str(seller))
-    return Created("Venta creada correctamente", id)
+    return Created(CREATED, id)
 
 
 @endpoint(problems=[FORBIDDEN], slow=True)
@@ -90,7 +91,7 @@ async def show(request: Request, id: int) -> Reply[Venta]:
     return tagged(request, found.version, found.venta)
 
 
-@endpoint(problems=[NO_SALE, MOVED_ON])
+@endpoint(problems=[NO_SALE, MOVED_ON], example=UPDATED)
 async def update(request: Request, id: int, changes: VentaChanges) -> Answered:
     """Change a sale.
 
@@ -107,7 +108,7 @@ async def update(request: Request, id: int, changes: VentaChanges) -> Answered:
     return UPDATED
 
 
-@endpoint(problems=[NO_SALE, MOVED_ON])
+@endpoint(problems=[NO_SALE, MOVED_ON], example=DELETED)
 async def remove(request: Request, id: int) -> Answered:
     """Delete a sale.
 

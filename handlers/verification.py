@@ -25,7 +25,7 @@ class Verification(Body, frozen=True):
     token: LinkToken
 
 
-@endpoint(status=202, also=[200], problems=[NO_MAIL, THROTTLED])
+@endpoint(status=202, also=[200], problems=[NO_MAIL, THROTTLED], example=SENT)
 @once
 async def send(request: Request) -> Reply[Answered]:
     """Have the mail sent that verifies one's correo.
@@ -45,7 +45,7 @@ async def mail(services: Services, db: Database | Transaction, usuario_id: int) 
         services.mail.waiting.set()
 
 
-@endpoint(public=True, problems=[BAD_LINK])
+@endpoint(public=True, problems=[BAD_LINK], example=VERIFIED)
 async def verify(request: Request, sent: Verification) -> Answered:
     """Verify a correo with the token that was mailed to it."""
     link = read_token(request.services.keys, "verificacion", sent.token)

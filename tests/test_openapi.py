@@ -65,8 +65,22 @@ def test_every_body_has_an_example():
             assert content["example"]
 
 
+def test_every_change_has_an_answer_as_its_example():
+    schemas = document()["components"]["schemas"]
+    changes = {
+        f"#/components/schemas/{name}" for name in schemas if "respuesta" in schemas[name]["properties"]
+    }
+    for operation in operations().values():
+        contents = [
+            answer.get("content", {}).get("application/json") for answer in operation["responses"].values()
+        ]
+        answers = [content for content in contents if content]
+        is_change = any(content["schema"].get("$ref") in changes for content in answers)
+        assert is_change == any("example" in content for content in answers), operation["operationId"]
+
+
 def test_the_examples_work(ana, postbox, connect):
-    """Each is sent as it stands, by an admin; what is refused says why."""
+    """Each is sent as it stands, by an admin, and answered as it says; what is refused says why."""
     api = connect(MAIL_URL=postbox.url)
     api.headers["authorization"] = ana.headers["authorization"]
     ana.post("/venta/", json={"venta": 1, "ventas_productos": 1})
@@ -79,7 +93,10 @@ def test_the_examples_work(ana, postbox, connect):
                 sent = {"content": body}
             headers = {"Content-Type": media}
             answer = api.request(method, path.replace("{id}", "1"), headers=headers, **sent)
-            if not answer.is_success:
+            if answer.is_success:
+                said = operation["responses"][str(answer.status_code)]["content"]["application/json"]
+                assert said.get("example", {}).get("respuesta") == answer.json().get("respuesta")
+            else:
                 refused[f"{method} {path}", media] = answer.json()["codigo"]
 
     assert refused == {
