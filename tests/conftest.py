@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -40,6 +41,11 @@ ROLES = Path(__file__).parents[1] / "docs" / "roles.sql"
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one, for all: making it takes longer than most tests
 
 _numbers = itertools.count(1)
+
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # as in a shell's background: what tests start would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
