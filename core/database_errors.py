@@ -56,10 +56,15 @@ def problem_of(error: Exception) -> Exception:
         return violated(error.diag.constraint_name)
     if kind := BY_STATE.get(error.sqlstate) or BY_CLASS.get(type(error)):
         return DatabaseUnavailable(kind)
-    if isinstance(error, psycopg.OperationalError):
+    if isinstance(error, psycopg.OperationalError) or out_of_step(error):
         kinds = [kind for words, kind in BY_TEXT.items() if words in str(error)]
         return DatabaseUnavailable(kinds[0] if kinds else DB_AWAY)
     return error
+
+
+def out_of_step(error: psycopg.Error) -> bool:
+    """Whether psycopg, not PostgreSQL, found an answer that does not belong to its question: the server is going."""
+    return isinstance(error, (psycopg.InternalError, psycopg.InterfaceError)) and error.sqlstate is None
 
 
 @contextmanager

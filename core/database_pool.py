@@ -13,6 +13,7 @@ from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper
 from psycopg_pool import AsyncConnectionPool
 
+from core.database_errors import out_of_step
 from core.database_wire import LOOKS, STALE
 
 Connection = psycopg.AsyncConnection[Any]
@@ -124,7 +125,7 @@ class Pool(AsyncConnectionPool[Connection]):
             try:
                 yield connection
             except psycopg.Error as error:
-                if error.sqlstate in STALE:
+                if error.sqlstate in STALE or out_of_step(error):
                     await connection.close()
                 raise
 

@@ -30,11 +30,14 @@ SELECT pid
   FROM pg_stat_activity
  WHERE application_name = 'ventas' AND datname = current_database()
 """
+BEGUN = b"C\0\0\0\x0aBEGIN\0"
+CRASHED = b"SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0"
 IDS = "SELECT asked.n, asked.id FROM unnest(%(id)s::bigint[]) WITH ORDINALITY AS asked (id, n)"
 
 
 class Relay:
-    """A road to the database that can be closed, opened again, or fall silent."""
+    """A road to the database that can be closed, opened again, fall silent, or end as PgBouncer's does: with an error
+    behind the answer to BEGIN."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._to = conninfo_to_dict(url)
@@ -43,6 +46,7 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._ways: set[asyncio.Task[None]] = set()
         self.silent = False
+        self.crashes = False
 
     async def open(self) -> None:
         self._server = await asyncio.start_unix_server(self._carry, self._path)
@@ -70,6 +74,9 @@ class Relay:
     async def _way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65536):
+                if self.crashes:
+                    error = b"E" + (len(CRASHED) + 4).to_bytes(4) + CRASHED
+                    data = data.replace(BEGUN, BEGUN + error)
                 if not self.silent:
                     writer.write(data)
         finally:
@@ -325,6 +332,20 @@ async def test_it_is_back_as_soon_as_the_database_is(
                 break
             except DatabaseUnavailable:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_pooler_whose_server_ends_as_a_transaction_begins_is_said(opened: Open, relay: Relay) -> None:
+    db = await opened(relay.url, pool_max=1)
+    relay.crashes = True
+
+    with pytest.raises(DatabaseUnavailable) as refused:
+        async with db.transaction():
+            pass
+
+    assert refused.value.kind.codigo == "bd_no_disponible"
+    relay.crashes = False
+    async with db.transaction() as tx:
+        assert await tx.one(int, "SELECT 7") == 7
 
 
 async def test_a_database_that_falls_silent_is_given_up(opened: Open, relay: Relay) -> None:
