@@ -64,7 +64,7 @@ def problem_of(error: Exception) -> Exception:
 
 def out_of_step(error: psycopg.Error) -> bool:
     """Whether psycopg, not PostgreSQL, found an answer that does not belong to its question: the server is going."""
-    return isinstance(error, (psycopg.InternalError, psycopg.InterfaceError)) and error.sqlstate is None
+    return isinstance(error, psycopg.InternalError) and error.sqlstate is None
 
 
 @contextmanager
