@@ -12,12 +12,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core import start
 from core.asgi import Api
 from core.auth import BearerAuth
-from core.cors import Cors
-from core.edge import Edge
-from core.endpoint import at
-from core.https import HttpsOnly
+from core.http.cors import Cors
+from core.http.endpoint import at
+from core.http.https_only import HttpsOnly
+from core.http.outermost import Edge
+from core.http.routing import Files, Map
 from core.problems import NO_ROUTE, Problem
-from core.routing import Files, Map
 from core.services import Services
 from core.sweeps import Sweep, sweeping
 from handlers import (

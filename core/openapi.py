@@ -20,7 +20,9 @@ from core.components import (
     REQUEST_ID,
     SECURITY,
 )
-from core.endpoint import Endpoint, Methods, Reply
+from core.http.endpoint import Endpoint, Methods, Reply
+from core.http.streams import Download
+from core.http.validation import row_type
 from core.problems import (
     BAD_JSON,
     BAD_TOKEN,
@@ -39,8 +41,6 @@ from core.problems import (
     Kind,
 )
 from core.schemas import Schema, bounded, describe, parameters, reference
-from core.streams import Download
-from core.validation import row_type
 
 PROBLEM = "application/problem+json"
 JSON = "application/json"

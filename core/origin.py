@@ -3,8 +3,8 @@
 from msgspec import Struct
 from starlette.types import Scope
 
+from core.http.messages import client_address, values
 from core.tokens import Caller
-from core.wire import client_address, values
 
 AGENT_LENGTH = 200
 NOBODY = 0

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import msgspec
 
 from core import start
+from core.http.validation import body_decoder
 from core.origin import NOBODY, Origin
 from core.problems import Problem
 from core.services import Services
-from core.validation import body_decoder
 from handlers.fields import normal
 from handlers.passwords import check_password
 from handlers.users import NewUser

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from core.endpoint import Reply, Request, endpoint
+from core.http.endpoint import Reply, Request, endpoint
 from core.tokens import Id
 from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.reading import up_to_date

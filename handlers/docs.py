@@ -11,8 +11,8 @@ from starlette.routing import Router
 from starlette.staticfiles import StaticFiles
 
 from core import openapi
-from core.conditional import matches
-from core.endpoint import Request, endpoint
+from core.http.conditional import matches
+from core.http.endpoint import Request, endpoint
 from core.problems import KINDS
 
 TITLE = "Ventas"

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from core import migrations
-from core.endpoint import Request, endpoint
+from core.http.endpoint import Request, endpoint
 from core.problems import NOT_MIGRATED, STOPPING, DatabaseUnavailable, stopping
 from sql import migraciones
 

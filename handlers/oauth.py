@@ -5,7 +5,7 @@ from typing import ClassVar
 from msgspec import Struct, structs
 
 from core import refresh
-from core.endpoint import FORM, Answered, Reply, Request, endpoint
+from core.http.endpoint import FORM, Answered, Reply, Request, endpoint
 from handlers.tokens import NO_STORE, OFFLINE
 from sql import sesiones
 

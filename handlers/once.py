@@ -10,7 +10,9 @@ from typing import Any
 
 from core.auth import bad_token
 from core.database import Transaction
-from core.endpoint import Answer, Request
+from core.http.endpoint import Answer, Request
+from core.http.messages import header
+from core.http.streams import Stream
 from core.problems import (
     DB_SLOW,
     KEY_IN_USE,
@@ -21,8 +23,6 @@ from core.problems import (
     invalid,
 )
 from core.services import Services
-from core.streams import Stream
-from core.wire import header
 from sql import idempotencia
 from sql.idempotencia import Guardada
 

@@ -8,10 +8,10 @@ from urllib.parse import quote, unquote
 import msgspec
 from msgspec import Meta
 
-from core.endpoint import Request
+from core.http.endpoint import Request
+from core.http.messages import Headers
+from core.http.validation import Query
 from core.problems import invalid
-from core.validation import Query
-from core.wire import Headers
 
 T = TypeVar("T")
 MAC_BYTES = 16

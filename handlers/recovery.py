@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from starlette.responses import Response
 
-from core.endpoint import Answered, Request, endpoint
+from core.http.endpoint import Answered, Request, endpoint
+from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
-from core.validation import Body
 from handlers import throttle
 from handlers.fields import Correo, Password, normal
 from handlers.links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from core.endpoint import Request, endpoint
+from core.http.endpoint import Request, endpoint
+from core.http.validation import Query
 from core.problems import FORBIDDEN, invalid
-from core.validation import Query
 from handlers.reading import up_to_date
 from handlers.venta_filters import Desde, Hasta, Seller, end, first_moment, whose
 from sql import resumen

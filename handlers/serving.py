@@ -12,7 +12,7 @@ from core.settings import Settings
 
 # As in the Procfile. Whoever keeps connections to us, such as Heroku's router (90 seconds), must close them first.
 OPTIONS: dict[str, object] = {
-    "http": "core.connection:Connection",
+    "http": "core.http.connection:Connection",
     "loop": "uvloop",
     "access_log": False,
     "log_level": "warning",

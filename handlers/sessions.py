@@ -10,10 +10,10 @@ from msgspec import Meta
 
 from core.database_listener import open_listener
 from core.database_pool import Connector
-from core.endpoint import Answered, Reply, Request, endpoint, shown_id
+from core.http.endpoint import Answered, Reply, Request, endpoint, shown_id
+from core.http.validation import Query
 from core.problems import NO_SESSION, Problem
 from core.services import Services
-from core.validation import Query
 from handlers.pages import PageQuery, make_cursor, page_headers, read_cursor
 from sql import sesiones
 from sql.sesiones import Sesion

@@ -5,10 +5,10 @@ import math
 
 from msgspec import Struct
 
-from core.endpoint import Request
+from core.http.endpoint import Request
+from core.http.messages import client_address
 from core.problems import THROTTLED, Problem
 from core.services import Services
-from core.wire import client_address
 from handlers.fields import normal
 from sql import intentos
 from sql.intentos import Count, Limit

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from core.auth import forbidden
+from core.http.validation import Query
 from core.problems import invalid
 from core.tokens import Caller
-from core.validation import Query
 from handlers.fields import text
 from handlers.pages import ListQuery
 from sql.listado import Filters

@@ -5,10 +5,10 @@ from typing import ClassVar
 from msgspec import UNSET, UnsetType
 
 from core.auth import bad_token, forbidden
-from core.conditional import moved_on, tagged, wanted_versions
-from core.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
+from core.http.conditional import moved_on, tagged, wanted_versions
+from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
+from core.http.validation import Body
 from core.problems import FORBIDDEN, MOVED_ON, NO_SALE, NO_USER, Problem
-from core.validation import Body
 from handlers.once import once
 from handlers.pages import make_cursor, page_headers, read_cursor
 from handlers.reading import up_to_date

@@ -5,10 +5,10 @@ from typing import ClassVar
 from starlette.responses import Response
 
 from core.database import Database, Transaction
-from core.endpoint import Answered, Reply, Request, endpoint
+from core.http.endpoint import Answered, Reply, Request, endpoint
+from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
 from core.services import Services
-from core.validation import Body
 from handlers import throttle
 from handlers.links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
 from handlers.once import once

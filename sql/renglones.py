@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from core.http.validation import Error, body_decoder
 from core.problems import Problem
-from core.validation import Error, body_decoder
 from sql.ventas import Id, Importe, Productos
 
 Formato = Literal["csv", "ndjson"]

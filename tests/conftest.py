@@ -22,9 +22,9 @@ from psycopg import sql
 
 from app import application
 from core import migration_guard
-from core.connection import Connection
 from core.database import Database, open_database
 from core.embedded import temporary_postgres
+from core.http.connection import Connection
 
 SETTINGS = {
     "APP_ENV": "development",

@@ -76,8 +76,8 @@ def test_a_body_too_large_is_refused_everywhere(connect, ana):
 
 
 def test_a_body_that_does_not_end_is_refused_everywhere(ana, monkeypatch):
-    monkeypatch.setattr("core.wire.BODY_SECONDS", 0.2)
-    monkeypatch.setattr("core.streams.STALL_SECONDS", 0.2)
+    monkeypatch.setattr("core.http.messages.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("core.http.streams.STALL_SECONDS", 0.2)
 
     def endless():
         yield b"{"

@@ -12,7 +12,7 @@ from conftest import SETTINGS, client_of, new_user
 from fleets import until
 
 from app import application
-from core.connection import MOST_HEAD, Connection
+from core.http.connection import MOST_HEAD, Connection
 
 
 class Impatient(Connection):

@@ -131,7 +131,7 @@ def test_a_reader_who_hangs_up_frees_the_connection(long, rows):
 
 
 def test_a_reader_who_stalls_is_given_up(long, rows, monkeypatch):
-    monkeypatch.setattr("core.streams.STALL_SECONDS", 0.3)
+    monkeypatch.setattr("core.http.streams.STALL_SECONDS", 0.3)
     with _reading(long) as peer:
         assert peer.recv(15) == b"HTTP/1.1 200 OK"
         until(lambda: not busy(rows))

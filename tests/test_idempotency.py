@@ -12,7 +12,7 @@ from fleets import until
 
 from app import routes
 from core import start
-from core.endpoint import Methods
+from core.http.endpoint import Methods
 from handlers import once
 
 SALE = {"venta": 100, "ventas_productos": 1}

@@ -228,7 +228,7 @@ def test_a_client_that_hangs_up_half_way_leaves_nothing(beto, rows, untouched):
 
 
 def test_a_client_that_stalls_is_given_up(beto, rows, untouched, monkeypatch):
-    monkeypatch.setattr("core.streams.STALL_SECONDS", 0.3)
+    monkeypatch.setattr("core.http.streams.STALL_SECONDS", 0.3)
     with _half(beto) as peer:
         answer = b"".join(iter(lambda: peer.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -237,7 +237,7 @@ def test_a_client_that_stalls_is_given_up(beto, rows, untouched, monkeypatch):
 
 
 def test_a_client_that_drips_is_given_up(beto, untouched, monkeypatch):
-    monkeypatch.setattr("core.streams.STALL_SECONDS", 0.3)
+    monkeypatch.setattr("core.http.streams.STALL_SECONDS", 0.3)
 
     def drip():
         yield HEAD

@@ -7,7 +7,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import app
-from core.routing import Map
+from core.http.routing import Map
 
 PATHS = [
     *(route.path for route in app.routes),

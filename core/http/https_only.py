@@ -5,8 +5,8 @@ from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.http.messages import respond, values
 from core.problems import HTTPS_REQUIRED, Problem
-from core.wire import respond, values
 
 SAFE = {"GET", "HEAD"}
 HOST = re.compile(r"[\w.:\[\]-]+")

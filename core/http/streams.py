@@ -9,8 +9,8 @@ from typing import TypeVar
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from core.http.messages import ClientGone
 from core.problems import SLOW_BODY, Problem
-from core.wire import ClientGone
 
 T = TypeVar("T")
 STALL_SECONDS = 20  # without a byte

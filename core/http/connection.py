@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from core.exchange import Exchange
+from core.http.exchange import Exchange
 from core.problems import BAD_HTTP, LONG_HEAD, Kind, Problem
 
 MOST_HEAD = 64 * 1024  # bytes of a request line and its headers

@@ -4,9 +4,9 @@ from typing import Any
 
 from starlette.types import Scope
 
-from core.endpoint import Reply, Request
+from core.http.endpoint import Reply, Request
+from core.http.messages import values
 from core.problems import MOVED_ON, Problem
-from core.wire import values
 
 
 def etag(version: int) -> tuple[bytes, bytes]:

@@ -13,13 +13,13 @@ from starlette.types import Receive, Scope, Send
 
 from core.auth import forbidden
 from core.database import Database, Transaction
+from core.http.messages import Headers, check_media, read_body, respond, wrong_media
+from core.http.streams import Stream, while_connected
+from core.http.validation import Query, body_decoder, decode_form, decode_query
 from core.origin import Origin, origin_of
 from core.problems import WRONG_METHOD, Kind, Problem
 from core.services import Services
-from core.streams import Stream, while_connected
 from core.tokens import Caller
-from core.validation import Query, body_decoder, decode_form, decode_query
-from core.wire import Headers, check_media, read_body, respond, wrong_media
 
 T = TypeVar("T")
 JSON = (b"content-type", b"application/json")
