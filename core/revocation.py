@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct, structs
 
-from core.database_listener import DeafError, Listener
+from core.database.listener import DeafError, Listener
 from core.problems import DatabaseUnavailable
 from core.tokens import Caller, Rol
 

@@ -5,7 +5,7 @@ from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
-from core.database import Database
+from core.database.database import Database
 from core.keys import Keys
 from core.mail import Mail
 from core.metrics import Requests, Siblings

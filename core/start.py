@@ -21,7 +21,7 @@ from msgspec import structs
 
 from core import logs, migrations, settings
 from core.asgi import StartError
-from core.database import Database, open_database
+from core.database.database import Database, open_database
 from core.embedded import EmbeddedPostgresError, data_home, embedded_postgres
 from core.keys import Keys
 from core.mail import Mail

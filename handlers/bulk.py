@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, structs
 
-from core.database import Database, Transaction
+from core.database.database import Database, Transaction
 from core.http.endpoint import Reply, Request, endpoint
 from core.http.streams import Download, Stream
 from core.http.validation import Error, Query

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from core.auth import bad_token
-from core.database import Transaction
+from core.database.database import Transaction
 from core.http.endpoint import Answer, Request
 from core.http.messages import header
 from core.http.streams import Stream

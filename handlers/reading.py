@@ -2,7 +2,7 @@
 
 import asyncio
 
-from core.database import Database
+from core.database.database import Database
 from core.problems import DatabaseUnavailable
 from core.services import Services
 from sql import seguimiento

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from core.database_listener import open_listener
-from core.database_pool import Connector
+from core.database.listener import open_listener
+from core.database.pool import Connector
 from core.http.endpoint import Answered, Reply, Request, endpoint, shown_id
 from core.http.validation import Query
 from core.problems import NO_SESSION, Problem

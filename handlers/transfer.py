@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from core.database import Transaction, open_database
+from core.database.database import Transaction, open_database
 from core.problems import Problem
 from core.progress import Bar
 from sql import exportacion, importacion, listado, usuarios

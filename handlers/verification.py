@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from starlette.responses import Response
 
-from core.database import Database, Transaction
+from core.database.database import Database, Transaction
 from core.http.endpoint import Answered, Reply, Request, endpoint
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct, structs
 
-from core.database import Database, Transaction
+from core.database.database import Database, Transaction
 from core.instants import Instant
 from core.origin import Origin
 

@@ -1,6 +1,6 @@
 """Statements on the server itself: how many connections it allows."""
 
-from core.database import Database
+from core.database.database import Database
 
 ALLOWED = """
 -- conexiones.allowed: how many connections this role may have to this database; uses no index

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from core.database import Database, Transaction
+from core.database.database import Database, Transaction
 
 Runner = Database | Transaction
 

@@ -11,8 +11,8 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn
 from psycopg.waiting import WAIT_R
 
-from core.database_errors import as_problems
-from core.naming import named
+from core.database.errors import as_problems
+from core.database.naming import named
 from sql.listado import MATCHING, MATCHING_OF_USER, Filters
 from sql.renglones import Formato
 

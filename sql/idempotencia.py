@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from core.database import Database, Transaction
+from core.database.database import Database, Transaction
 
 
 class Guardada(Struct, frozen=True):

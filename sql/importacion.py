@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import Struct
 from psycopg import AsyncConnection
 
-from core.database_errors import as_problems
+from core.database.errors import as_problems
+from core.database.naming import named
 from core.lines import SLICE, LineTooLong, slices
-from core.naming import named
 from sql.renglones import MAX_ERRORS, Formato, LineError, Ndjson, Renglones
 from sql.renglones_csv import Csv
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from core.database import Database, Transaction
+from core.database.database import Database, Transaction
 
 Runner = Database | Transaction
 

@@ -1,6 +1,6 @@
 """Statements on _yoyo_migration, the migration tool's own record."""
 
-from core.database import Database
+from core.database.database import Database
 
 APPLIED = """
 -- migraciones.applied: which migrations the database has; reads the whole table, a row each

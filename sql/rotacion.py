@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from core.database import Database
+from core.database.database import Database
 from core.origin import Origin
 from core.refresh import RefreshToken
 from core.tokens import Rol

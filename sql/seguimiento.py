@@ -1,6 +1,6 @@
 """Statements that tell how far a follower has come behind its primary; they read no table."""
 
-from core.database import Database
+from core.database.database import Database
 
 WRITTEN = """
 -- seguimiento.written: how far the primary's log has come, for who is about to read a follower; uses no index

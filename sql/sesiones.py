@@ -2,7 +2,7 @@
 
 from msgspec import Struct, structs
 
-from core.database import Database, Transaction
+from core.database.database import Database, Transaction
 from core.instants import Instant
 from core.origin import Origin
 from core.tokens import Rol

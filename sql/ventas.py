@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from core.database import Database, Transaction
+from core.database.database import Database, Transaction
 from core.instants import Instant
 from sql.usuarios import Change
 

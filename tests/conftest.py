@@ -22,7 +22,7 @@ from psycopg import sql
 
 from app import application
 from core import migration_guard
-from core.database import Database, open_database
+from core.database.database import Database, open_database
 from core.embedded import temporary_postgres
 from core.http.connection import Connection
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from core.database import Database
+from core.database.database import Database
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 Open = Callable[..., Awaitable[Database]]

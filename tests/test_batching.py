@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from databases import Open, Rows, row, until
 
-from core.database import Database, open_database
+from core.database.database import Database, open_database
 from core.problems import ConstraintViolated, DatabaseUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -207,7 +207,7 @@ async def test_writes_and_pages_do_not_wait_for_reads(db: Database, users: list[
 
 
 async def test_it_refuses_at_once_when_too_many_wait(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.batching.MOST_WAITING", 20)
+    monkeypatch.setattr("core.database.lanes.MOST_WAITING", 20)
 
     found = await outcomes(*(db.gather(int, SLEEP, ms=0) for _ in range(30)))
 

@@ -10,7 +10,7 @@ import pytest
 from databases import Open, Rows, row, until
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from core.database import Database, open_database
+from core.database.database import Database, open_database
 from core.problems import ConstraintViolated, DatabaseUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -227,7 +227,7 @@ async def test_a_statement_that_takes_too_long_ends(opened: Open, database: str)
 async def test_a_statement_that_nobody_ends_is_given_up(
     opened: Open, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.database.SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr("core.database.database.SILENCE_SECONDS", 0.1)
     db = await opened(pool_max=1)
 
     assert await refusal(db.one(row, "SELECT pg_sleep(60)")) == "bd_lenta"
@@ -245,7 +245,7 @@ async def test_who_waits_too_long_for_a_connection_is_told(opened: Open) -> None
 
 
 async def test_it_refuses_at_once_when_too_many_wait(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.database_pool.MOST_WAITING", 5)
+    monkeypatch.setattr("core.database.pool.MOST_WAITING", 5)
     db = await opened(pool_max=1)
     async with db.transaction():
         askers = [asyncio.ensure_future(db.one(int, "SELECT 7")) for _ in range(20)]

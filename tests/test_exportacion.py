@@ -11,7 +11,7 @@ import pytest
 from msgspec import json as msgspec_json
 from psycopg.pq import TransactionStatus
 
-from core.database import open_database
+from core.database.database import open_database
 from sql import listado
 from sql.exportacion import BLOCK, export
 from sql.listado import Filters

@@ -11,7 +11,7 @@ from conftest import SETTINGS, url_as
 
 from app import sweeps
 from core import start
-from core.database import Database
+from core.database.database import Database
 from handlers import commands
 from sql import enlaces, idempotencia, intentos, particiones, sesiones
 

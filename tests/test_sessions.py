@@ -7,7 +7,7 @@ import pytest
 from conftest import log_in, member, problem
 from test_refresh import bearer, offline, refused, renew
 
-from core.database import open_database
+from core.database.database import open_database
 from sql import sesiones
 
 FIELDS = {"id", "creacion", "uso", "expira", "direccion", "agente", "actual"}

@@ -11,8 +11,8 @@ import pytest
 from conftest import PASSWORD, client_of, member, running
 
 from core import migration_guard
+from core.database.naming import named
 from core.embedded import temporary_postgres
-from core.naming import named
 from handlers import commands
 from handlers.callers import ROOT
 from sql.catalogue import COST, Statement, statements
@@ -23,8 +23,8 @@ BY_NAME = {statement.name: statement for statement in STATEMENTS}
 KEYWORDS = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|COPY|CREATE|ALTER|DROP|SET) ")
 WITHOUT_A_NAME = {
     "core/cluster.py": {"CREATE DATABASE ventas\n"},
-    "core/database.py": {"SELECT 1 AS n"},
-    "core/database_pool.py": {"SET timezone = 'UTC'"},
+    "core/database/database.py": {"SELECT 1 AS n"},
+    "core/database/pool.py": {"SET timezone = 'UTC'"},
     "sql/particiones.py": {"SET LOCAL lock_timeout = '1s'", "SET LOCAL lock_timeout = '100ms'"},
     "sql/plans.py": {"SET LOCAL plan_cache_mode = force_generic_plan"},
 }

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.auth import forbidden
-from core.database import Database, Transaction
+from core.database.database import Database, Transaction
 from core.http.messages import Headers, check_media, read_body, respond, wrong_media
 from core.http.streams import Stream, while_connected
 from core.http.validation import Query, body_decoder, decode_form, decode_query

@@ -13,8 +13,8 @@ from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper
 from psycopg_pool import AsyncConnectionPool
 
-from core.database_errors import out_of_step
-from core.database_wire import LOOKS, STALE
+from core.database.errors import out_of_step
+from core.database.wire import LOOKS, STALE
 
 Connection = psycopg.AsyncConnection[Any]
 

@@ -5,9 +5,9 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from core.database_errors import as_problems
-from core.database_pool import Connection, Connector
-from core.naming import named
+from core.database.errors import as_problems
+from core.database.naming import named
+from core.database.pool import Connection, Connector
 
 PATIENCE_SECONDS = 3.0
 

@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import psycopg
 
-from core.batching import Lane, alone, statement
-from core.database_errors import as_problems
-from core.database_pool import Connection, Connector, Pool
-from core.database_wire import Columns, Wire
-from core.naming import named
+from core.database.errors import as_problems
+from core.database.lanes import Lane, alone, statement
+from core.database.naming import named
+from core.database.pool import Connection, Connector, Pool
+from core.database.wire import Columns, Wire
 from core.problems import DatabaseUnavailable
 from core.trace import waited
 
@@ -57,7 +57,7 @@ class Executor(ABC):
         return count
 
     async def gather(self, row: Callable[..., T], sql: str, /, **parameters: object) -> T | None:
-        """The one row for this asker, if any, of a statement written for many (core.batching.Statement)."""
+        """The one row for this asker, if any, of a statement written for many (core.database.lanes.Statement)."""
         rows = await waited(self._gather("reads", sql, parameters))
         return row(*rows[0][1:]) if rows else None
 

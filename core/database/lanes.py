@@ -13,9 +13,9 @@ import psycopg
 from msgspec import Struct
 from psycopg.pq.abc import PGresult
 
-from core.database_errors import problem_of
-from core.database_wire import Columns, Wire
-from core.naming import named
+from core.database.errors import problem_of
+from core.database.naming import named
+from core.database.wire import Columns, Wire
 from core.problems import BUSY, DB_SLOW, DatabaseUnavailable
 
 MOST_WAITING = 1024

@@ -1,0 +1,1 @@
+"""The database: connections, lanes, and what their errors mean."""
