@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core import start
 from core.asgi import Api
-from core.auth import BearerAuth
+from core.auth.middleware import BearerAuth
 from core.http.cors import Cors
 from core.http.endpoint import at
 from core.http.https_only import HttpsOnly

@@ -3,8 +3,8 @@
 from msgspec import Struct
 from starlette.types import Scope
 
+from core.auth.tokens import Caller
 from core.http.messages import client_address, values
-from core.tokens import Caller
 
 AGENT_LENGTH = 200
 NOBODY = 0

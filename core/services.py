@@ -5,15 +5,15 @@ from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
+from core.auth.password_hashes import Passwords
+from core.auth.revocation import KnownSessions
+from core.auth.sealing import Keys
+from core.auth.tokens import Tokens
 from core.database.database import Database
-from core.keys import Keys
 from core.mail import Mail
 from core.metrics import Requests, Siblings
-from core.passwords import Passwords
-from core.revocation import KnownSessions
 from core.settings import Settings
 from core.shutdown import Shutdown
-from core.tokens import Tokens
 
 
 class Services(Struct, frozen=True):

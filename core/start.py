@@ -21,17 +21,17 @@ from msgspec import structs
 
 from core import logs, migrations, settings
 from core.asgi import StartError
+from core.auth.password_hashes import Passwords
+from core.auth.revocation import KnownSessions
+from core.auth.sealing import Keys
+from core.auth.tokens import Tokens
 from core.database.database import Database, open_database
 from core.embedded import EmbeddedPostgresError, data_home, embedded_postgres
-from core.keys import Keys
 from core.mail import Mail
 from core.metrics import Requests, Siblings
-from core.passwords import Passwords
-from core.revocation import KnownSessions
 from core.services import Services
 from core.settings import Settings, SettingsError
 from core.shutdown import Shutdown
-from core.tokens import Tokens
 
 CHECKOUT = Path(__file__).parent.parent
 

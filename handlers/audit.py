@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from core.auth.tokens import Id
 from core.http.endpoint import Reply, Request, endpoint
-from core.tokens import Id
 from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.reading import up_to_date
 from handlers.venta_filters import Desde, Hasta, end, first_moment

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from core.passwords import MAX_BYTES
+from core.auth.password_hashes import MAX_BYTES
 
 
 def text(low: int, high: int, pattern: str, mensaje: str, example: str) -> Meta:

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 from starlette.responses import HTMLResponse, Response
 
-from core.keys import Keys
+from core.auth.sealing import Keys
 from core.mail import Mail
 from core.problems import BAD_LINK, NO_MAIL, Problem
 from core.services import Services

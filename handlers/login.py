@@ -1,9 +1,9 @@
 """The token endpoint (OAuth 2.0, RFC 6749): a password, or a refresh token, becomes an access token."""
 
-from core import refresh
+from core.auth.middleware import refresh
+from core.auth.refresh import RefreshToken
 from core.http.endpoint import FORM, Reply, Request, endpoint
 from core.problems import BAD_CREDENTIALS, BAD_REFRESH, BAD_TOKEN_REQUEST, NOT_VERIFIED, THROTTLED, Problem
-from core.refresh import RefreshToken
 from core.services import Services
 from handlers import throttle
 from handlers.fields import normal

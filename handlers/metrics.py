@@ -12,7 +12,7 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from core.auth import bad_token, no_token
+from core.auth.middleware import bad_token, no_token
 from core.http.endpoint import Request, endpoint
 from core.metrics import BATCHES, Report, Sample, Siblings, summed
 from core.problems import BAD_TOKEN, NO_ROUTE, NO_TOKEN, DatabaseUnavailable, Problem

@@ -8,7 +8,7 @@ from functools import wraps
 from hashlib import sha256
 from typing import Any
 
-from core.auth import bad_token
+from core.auth.middleware import bad_token
 from core.database.database import Transaction
 from core.http.endpoint import Answer, Request
 from core.http.messages import header

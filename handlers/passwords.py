@@ -4,7 +4,7 @@ import runpy
 from functools import cache
 from importlib.metadata import distribution
 
-from core.passwords import MAX_BYTES
+from core.auth.password_hashes import MAX_BYTES
 from core.problems import invalid
 from core.settings import Settings
 

@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from core.auth.refresh import RefreshToken
+from core.auth.tokens import Rol
 from core.problems import BAD_TOKEN_REQUEST, Problem, invalid_fields
-from core.refresh import RefreshToken
 from core.services import Services
-from core.tokens import Rol
 
 NO_STORE = (b"cache-control", b"no-store")
 OFFLINE = "offline_access"

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import UNSET, Meta, UnsetType, structs
 
-from core.auth import forbidden
+from core.auth.middleware import forbidden
+from core.auth.tokens import Rol
 from core.http.conditional import moved_on, tagged, wanted_versions
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body
@@ -21,7 +22,6 @@ from core.problems import (
     ConstraintViolated,
     Problem,
 )
-from core.tokens import Rol
 from handlers import throttle, verification
 from handlers.fields import Correo, Direccion, Nombre, Password, Telefono, Username, normal
 from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from core.auth import forbidden
+from core.auth.middleware import forbidden
+from core.auth.tokens import Caller
 from core.http.validation import Query
 from core.problems import invalid
-from core.tokens import Caller
 from handlers.fields import text
 from handlers.pages import ListQuery
 from sql.listado import Filters

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from msgspec import UNSET, UnsetType
 
-from core.auth import bad_token, forbidden
+from core.auth.middleware import bad_token, forbidden
 from core.http.conditional import moved_on, tagged, wanted_versions
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body

@@ -4,10 +4,10 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
+from core.auth.refresh import RefreshToken
+from core.auth.tokens import Rol
 from core.database.database import Database
 from core.origin import Origin
-from core.refresh import RefreshToken
-from core.tokens import Rol
 
 Verdict = Literal["rotated", "repeated", "replayed"]
 

@@ -2,10 +2,10 @@
 
 from msgspec import Struct, structs
 
+from core.auth.tokens import Rol
 from core.database.database import Database, Transaction
 from core.instants import Instant
 from core.origin import Origin
-from core.tokens import Rol
 
 Runner = Database | Transaction
 

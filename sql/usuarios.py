@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from msgspec import Struct, structs
 
+from core.auth.tokens import Rol
 from core.database.database import Database, Transaction
 from core.instants import Instant
 from core.origin import Origin
-from core.tokens import Rol
 from sql.auditoria import Accion
 
 Runner = Database | Transaction

@@ -10,7 +10,7 @@ import pytest
 from answers import operations
 from conftest import PASSWORD, SETTINGS, member, problem
 
-from core.keys import Keys
+from core.auth.sealing import Keys
 from handlers import throttle
 from handlers.links import Link, make_token
 from sql.intentos import Limit

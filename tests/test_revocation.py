@@ -20,9 +20,9 @@ from psycopg.conninfo import conninfo_to_dict
 from test_migration_guard import pgbouncer
 from test_refresh import bearer, offline, renew
 
-from core import revocation
-from core.revocation import KnownSessions
-from core.tokens import Caller
+from core.auth.middleware import revocation
+from core.auth.revocation import KnownSessions
+from core.auth.tokens import Caller
 from sql import sesiones
 
 WORKED = """

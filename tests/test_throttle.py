@@ -7,7 +7,7 @@ import httpx
 import pytest
 from conftest import PASSWORD, SETTINGS, new_user, problem
 
-from core.keys import Keys
+from core.auth.sealing import Keys
 from handlers import throttle
 from sql import intentos
 

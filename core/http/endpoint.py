@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.auth import forbidden
+from core.auth.middleware import forbidden
+from core.auth.tokens import Caller
 from core.database.database import Database, Transaction
 from core.http.messages import Headers, check_media, read_body, respond, wrong_media
 from core.http.streams import Stream, while_connected
@@ -19,7 +20,6 @@ from core.http.validation import Query, body_decoder, decode_form, decode_query
 from core.origin import Origin, origin_of
 from core.problems import WRONG_METHOD, Kind, Problem
 from core.services import Services
-from core.tokens import Caller
 
 T = TypeVar("T")
 JSON = (b"content-type", b"application/json")

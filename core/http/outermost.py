@@ -12,11 +12,11 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core import trace
+from core.auth.tokens import Caller
 from core.http.messages import CLOSE, ClientGone, respond, values
 from core.http.streams import Stream
 from core.problems import CRASHED, Problem, stopping
 from core.services import Services
-from core.tokens import Caller
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 LONGEST_PATH = 200

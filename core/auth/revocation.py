@@ -8,9 +8,9 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct, structs
 
+from core.auth.tokens import Caller, Rol
 from core.database.listener import DeafError, Listener
 from core.problems import DatabaseUnavailable
-from core.tokens import Caller, Rol
 
 CHANNEL = "revocacion"
 PING_SECONDS = 0.25

@@ -6,7 +6,7 @@ import struct
 
 from msgspec import Struct
 
-from core.keys import Keys
+from core.auth.sealing import Keys
 
 PURPOSE = "refresh"
 LAYOUT = struct.Struct(">qqq")

@@ -4,10 +4,10 @@ from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.auth.revocation import Ask, KnownSessions
+from core.auth.tokens import Caller, Tokens
 from core.http.messages import values
 from core.problems import BAD_TOKEN, FORBIDDEN, NO_TOKEN, Problem
-from core.revocation import Ask, KnownSessions
-from core.tokens import Caller, Tokens
 
 
 class BearerAuth:
