@@ -24,7 +24,7 @@ from bench.database import Database, database
 from bench.machine import OtherWork, cores, description
 from bench.report import BEGIN, END, markdown
 from bench.server import Server, running
-from core.pgprograms import binaries
+from core.local.programs import binaries
 
 PAGE = ROOT / "docs/bulk.md"
 COLUMNS = "usuario_id, venta, ventas_productos, creacion"

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from bench.machine import cpu_microseconds
-from core.embedded import temporary_postgres
+from core.local.embedded import temporary_postgres
 from core.migration_guard import apply
 
 USERS, ADMINS, SALES = 10_000, 16, 200_000

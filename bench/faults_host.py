@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.nodes import Node
-from core.pgprograms import account, is_root, temporary_folder
+from core.local.programs import account, is_root, temporary_folder
 
 MOUNTED_MEGABYTES = 160  # PostgreSQL's own files take half of it
 BLOCK = b"\0" * 65536

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from core.pgprograms import EmbeddedPostgresError, binaries, run, temporary_folder
+from core.local.programs import EmbeddedPostgresError, binaries, run, temporary_folder
 
 PATIENCE_SECONDS = 30
 CONFIGURATION = """

@@ -8,7 +8,7 @@ from bench.faults_host import Clock, node_on, small_disk
 from bench.nodes import Node, node, standby_of, url_of
 from bench.pooler import Pooler, pooler
 from core import migration_guard
-from core.pgprograms import temporary_folder
+from core.local.programs import temporary_folder
 
 # docs/pgbouncer.md: behind a pooler the timeouts are the role's, or the database's.
 TIMEOUTS = {

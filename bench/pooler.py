@@ -11,7 +11,7 @@ import psycopg
 
 from bench.faults_host import Unavailable
 from bench.nodes import PATIENCE_SECONDS, Node
-from core.pgprograms import as_account, temporary_folder
+from core.local.programs import as_account, temporary_folder
 
 PROGRAMS = "/usr/sbin:/usr/local/bin:/opt/homebrew/bin"
 CONFIGURATION = """\

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from core.embedded import temporary_postgres
+from core.local.embedded import temporary_postgres
 
 CHECKOUT = Path(__file__).parents[1]
 REQUESTS, ENDINGS, LOGINS = 1000, 100, 200

@@ -26,7 +26,7 @@ from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
 from core.database.database import Database, open_database
-from core.embedded import EmbeddedPostgresError, data_home, embedded_postgres
+from core.local.embedded import EmbeddedPostgresError, data_home, embedded_postgres
 from core.mail import Mail
 from core.metrics import Requests, Siblings
 from core.services import Services

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from core import migration_command, start
 from core.asgi import StartError
-from core.embedded import EmbeddedPostgresError, temporary_postgres
+from core.local.embedded import EmbeddedPostgresError, temporary_postgres
 from core.migrations import MigrationError
 from core.settings import Settings
 from handlers import accounts, queries, serving, transfer

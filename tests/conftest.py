@@ -23,8 +23,8 @@ from psycopg import sql
 from app import application
 from core import migration_guard
 from core.database.database import Database, open_database
-from core.embedded import temporary_postgres
 from core.http.connection import Connection
+from core.local.embedded import temporary_postgres
 
 SETTINGS = {
     "APP_ENV": "development",

@@ -13,8 +13,8 @@ import pytest
 from conftest import database_url
 
 from core import migration_guard
-from core.embedded import binaries, temporary_postgres
-from core.pgprograms import as_account, hand_over, temporary_folder
+from core.local.embedded import binaries, temporary_postgres
+from core.local.programs import as_account, hand_over, temporary_folder
 from handlers.callers import ROOT
 
 PAGE = (ROOT / "docs" / "backup.md").read_text("utf-8")

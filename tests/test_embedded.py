@@ -15,11 +15,17 @@ import psycopg
 import pytest
 from fleets import until
 
-from core import pgprograms
-from core.cluster import LOG_BYTES, SOCKET, Cluster
-from core.embedded import EmbeddedPostgresError, binaries, data_home, embedded_postgres, temporary_postgres
-from core.locks import is_free, locked
-from core.pgprograms import account, as_account, temporary_folder
+from core.local import programs
+from core.local.data_directory import LOG_BYTES, SOCKET, Cluster
+from core.local.embedded import (
+    EmbeddedPostgresError,
+    binaries,
+    data_home,
+    embedded_postgres,
+    temporary_postgres,
+)
+from core.local.locks import is_free, locked
+from core.local.programs import account, as_account, temporary_folder
 
 CHECKOUT = Path(__file__).parents[1]
 SITE = Path(psycopg.__file__).parents[1]
@@ -28,7 +34,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become ano
 USER = """
 import sys
 from pathlib import Path
-from core.embedded import embedded_postgres
+from core.local.embedded import embedded_postgres
 with embedded_postgres(Path(sys.argv[1])) as url:
     print(url, flush=True)
     sys.stdin.read()
@@ -241,23 +247,23 @@ def test_another_ones_data_and_a_user_without_a_name_are_refused(data_dir: Path,
 def test_root_keeps_its_data_and_programs_where_the_server_can_reach_them(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = importlib.metadata.version(pgprograms.PACKAGE)
+    version = importlib.metadata.version(programs.PACKAGE)
     for part in (
-        pgprograms.PACKAGE,
-        f"{pgprograms.PACKAGE}.libs",
-        f"{pgprograms.PACKAGE}-{version}.dist-info",
+        programs.PACKAGE,
+        f"{programs.PACKAGE}.libs",
+        f"{programs.PACKAGE}-{version}.dist-info",
     ):
         shutil.copytree(SITE / part, tmp_path / part)
     tmp_path.chmod(0o700)
     folder.chmod(0o755)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(pgprograms, "ROOTS_HOME", folder / "home")
+    monkeypatch.setattr(programs, "ROOTS_HOME", folder / "home")
     home = data_home(tmp_path)
     assert home.parent == folder / "home"
     assert data_home(tmp_path / "..") != home
     with embedded_postgres(home / "postgresql") as url:
         psycopg.connect(url).close()
-    assert binaries().is_relative_to(folder / "home" / f"{pgprograms.PACKAGE}-{version}")
+    assert binaries().is_relative_to(folder / "home" / f"{programs.PACKAGE}-{version}")
 
 
 def test_its_log_does_not_grow_for_ever(data_dir: Path) -> None:
@@ -289,7 +295,9 @@ def _command(process: int) -> bytes:
 
 
 def test_a_temporary_one_is_gone_with_its_user_even_a_killed_one() -> None:
-    script = "from core.embedded import *\nwith temporary_postgres() as url: print(url, flush=True), input()"
+    script = (
+        "from core.local.embedded import *\nwith temporary_postgres() as url: print(url, flush=True), input()"
+    )
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [sys.executable, "-c", script], cwd=CHECKOUT, stdin=pipe, stdout=pipe, text=True
@@ -320,7 +328,7 @@ def test_it_says_what_it_cannot_make(folder: Path) -> None:
 
 
 def test_it_says_what_to_do_where_only_productions_packages_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pgprograms, "PACKAGE", "not_installed")
+    monkeypatch.setattr(programs, "PACKAGE", "not_installed")
     with pytest.raises(
         EmbeddedPostgresError, match=r"set DATABASE_URL, or pip install -r requirements-dev\.txt"
     ):

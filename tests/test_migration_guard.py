@@ -18,12 +18,12 @@ import pytest
 import yoyo
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from core.embedded import temporary_postgres
+from core.local.embedded import temporary_postgres
+from core.local.programs import as_account, temporary_folder
 from core.migration_guard import AheadError, EditedError, accept, apply, plan, rollback
 from core.migration_runner import LockNotGrantedError
 from core.migration_session import RECORDS, PoolerError
 from core.migrations import FOLDER, MigrationError, names, pending, status
-from core.pgprograms import as_account, temporary_folder
 
 MIGRATE = """
 import sys

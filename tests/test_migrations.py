@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from core.embedded import binaries, temporary_postgres
+from core.local.embedded import binaries, temporary_postgres
 from core.migration_guard import apply, rollback
 from core.migration_steps import Step, steps
 from core.migrations import FOLDER, header, names, pending

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
+from core.local.programs import binaries, run
 from core.migrations import FOLDER
-from core.pgprograms import binaries, run
 from sql.catalogue import Statement, statements
 
 FORWARD = (FOLDER / "scale-out" / "distribute.sql").read_text("utf-8")

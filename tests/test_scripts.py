@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from uvicorn.main import main as uvicorn
 
-from core.locks import locked
+from core.local.locks import locked
 
 CHECKOUT = Path(__file__).parents[1]
 SCRIPTS = ["programs", "serve", "setup", "test"]

@@ -20,7 +20,7 @@ from fleets import until
 from processes import CHECKOUT, ServerProcess, listening, server_process
 
 from core import start
-from core.pgprograms import temporary_folder
+from core.local.programs import temporary_folder
 
 ENVIRON = {"PATH": os.defpath, "PORT": "0"} | SETTINGS
 

@@ -12,7 +12,7 @@ from conftest import PASSWORD, client_of, member, running
 
 from core import migration_guard
 from core.database.naming import named
-from core.embedded import temporary_postgres
+from core.local.embedded import temporary_postgres
 from handlers import commands
 from handlers.callers import ROOT
 from sql.catalogue import COST, Statement, statements
@@ -22,7 +22,7 @@ STATEMENTS = statements()
 BY_NAME = {statement.name: statement for statement in STATEMENTS}
 KEYWORDS = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|COPY|CREATE|ALTER|DROP|SET) ")
 WITHOUT_A_NAME = {
-    "core/cluster.py": {"CREATE DATABASE ventas\n"},
+    "core/local/data_directory.py": {"CREATE DATABASE ventas\n"},
     "core/database/database.py": {"SELECT 1 AS n"},
     "core/database/pool.py": {"SET timezone = 'UTC'"},
     "sql/particiones.py": {"SET LOCAL lock_timeout = '1s'", "SET LOCAL lock_timeout = '100ms'"},

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from core.pgprograms import EmbeddedPostgresError
+from core.local.programs import EmbeddedPostgresError
 
 
 def open_private(path: Path) -> BinaryIO:

@@ -19,8 +19,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from core.locks import is_free, locked, open_private
-from core.pgprograms import EmbeddedPostgresError, account, as_account, binaries, hand_over, last_line, run
+from core.local.locks import is_free, locked, open_private
+from core.local.programs import (
+    EmbeddedPostgresError,
+    account,
+    as_account,
+    binaries,
+    hand_over,
+    last_line,
+    run,
+)
 
 PATIENCE = 60  # seconds; recovery after a crash may take a while
 LOG_BYTES = 1_000_000

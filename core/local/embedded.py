@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.cluster import Cluster
-from core.locks import is_free, locked, open_private
-from core.pgprograms import (
+from core.local.data_directory import Cluster
+from core.local.locks import is_free, locked, open_private
+from core.local.programs import (
     EmbeddedPostgresError,
     as_account,
     binaries,

@@ -1,0 +1,1 @@
+"""The PostgreSQL of one's own machine."""
