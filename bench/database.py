@@ -9,7 +9,7 @@ import psycopg
 
 from bench.machine import cpu_microseconds
 from core.local.embedded import temporary_postgres
-from core.migration_guard import apply
+from core.migrating.guard import apply
 
 USERS, ADMINS, SALES = 10_000, 16, 200_000
 PASSWORD = "clave-de-prueba"

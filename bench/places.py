@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from bench.faults_host import Clock, node_on, small_disk
 from bench.nodes import Node, node, standby_of, url_of
 from bench.pooler import Pooler, pooler
-from core import migration_guard
 from core.local.programs import temporary_folder
+from core.migrating import guard
 
 # docs/pgbouncer.md: behind a pooler the timeouts are the role's, or the database's.
 TIMEOUTS = {
@@ -99,5 +99,5 @@ def with_clock_of_postgres() -> Iterator[Place]:
 
 def _migrated(database: Node) -> Place:
     url = url_of(database)
-    migration_guard.apply(url, say=lambda line: None)
+    guard.apply(url, say=lambda line: None)
     return Place(database, url)

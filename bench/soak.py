@@ -15,7 +15,7 @@ from bench.api import Api
 from bench.gauges import Sample
 from bench.nodes import Node, node, url_of
 from bench.visitors import Record, Visitor
-from core import migration_guard
+from core.migrating import guard
 
 VISITORS = 8
 SAMPLES = 120
@@ -61,7 +61,7 @@ async def soak(seconds: float, rate: float) -> Outcome:
     """Real processes, as in production, and visitors who together make `rate` requests a second."""
     with ExitStack() as stack:
         database = stack.enter_context(node())
-        migration_guard.apply(url_of(database), say=lambda line: None)
+        guard.apply(url_of(database), say=lambda line: None)
         api = Api(url_of(database), BCRYPT_ROUNDS="12")
         await asyncio.to_thread(api.start)
         stack.callback(api.kill)

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 from msgspec import structs
 
-from core import logs, migrations, settings
+from core import logs, settings
 from core.asgi import StartError
 from core.auth.password_hashes import Passwords
 from core.auth.revocation import KnownSessions
@@ -29,6 +29,7 @@ from core.database.database import Database, open_database
 from core.local.embedded import EmbeddedPostgresError, data_home, embedded_postgres
 from core.mail import Mail
 from core.metrics import Requests, Siblings
+from core.migrating import migrations
 from core.services import Services
 from core.settings import Settings, SettingsError
 from core.shutdown import Shutdown
@@ -133,9 +134,9 @@ def migrate_or_refuse(chosen: Settings) -> None:
     if missing and chosen.production:
         raise StartError(f"pending migrations: {', '.join(missing)}; run `python app.py migrate`")
     if missing:
-        from core import migration_guard  # here, since few starts migrate and the import takes 30 ms
+        from core.migrating import guard  # here, since few starts migrate and the import takes 30 ms
 
-        migration_guard.apply(chosen.direct_url, say=log.info, stop_at_edits=False)
+        guard.apply(chosen.direct_url, say=log.info, stop_at_edits=False)
 
 
 def _open(chosen: Settings, url: str) -> AbstractAsyncContextManager[Database]:

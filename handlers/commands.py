@@ -9,10 +9,11 @@ from functools import partial
 
 from msgspec import structs
 
-from core import migration_command, start
+from core import start
 from core.asgi import StartError
 from core.local.embedded import EmbeddedPostgresError, temporary_postgres
-from core.migrations import MigrationError
+from core.migrating import command
+from core.migrating.migrations import MigrationError
 from core.settings import Settings
 from handlers import accounts, queries, serving, transfer
 from sql import particiones
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reload", action="store_true", help="start again when the code changes")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     migrate = commands.add_parser("migrate", help="apply, show or undo migrations")
-    migration_command.add_arguments(migrate)
+    command.add_arguments(migrate)
     migrate.set_defaults(run=_migrate)
     for name, summary in ACCOUNTS.items():
         command = commands.add_parser(name, help=summary)
@@ -62,8 +63,8 @@ def _serve(settings: Settings, chosen: argparse.Namespace) -> int:
 
 def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
     with start.direct_url(settings) as url:
-        code = migration_command.run(chosen, url)
-        if code == 0 and migration_command.applies(chosen):
+        code = command.run(chosen, url)
+        if code == 0 and command.applies(chosen):
             particiones.make_months(url)
             if settings.audit_months:
                 particiones.drop_months(url, keep=settings.audit_months)

@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
-from core import migrations
 from core.http.endpoint import Request, endpoint
+from core.migrating import migrations
 from core.problems import NOT_MIGRATED, STOPPING, DatabaseUnavailable, stopping
 from sql import migraciones
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from core.migrations import one_line
+from core.migrating.migrations import one_line
 from handlers.callers import ROOT, callers
 from handlers.schema_page import schema_page
 from handlers.statements_page import statements_page

@@ -7,7 +7,7 @@ import psycopg
 from psycopg.errors import CheckViolation, DuplicateTable, LockNotAvailable, UndefinedTable
 from psycopg.sql import SQL, Identifier, Literal
 
-from core.migrations import connect, plain_errors, table_exists
+from core.migrating.migrations import connect, plain_errors, table_exists
 
 MONTHS_AHEAD = 12
 

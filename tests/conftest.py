@@ -21,10 +21,10 @@ from postbox import Postbox
 from psycopg import sql
 
 from app import application
-from core import migration_guard
 from core.database.database import Database, open_database
 from core.http.connection import Connection
 from core.local.embedded import temporary_postgres
+from core.migrating import guard
 
 SETTINGS = {
     "APP_ENV": "development",
@@ -63,7 +63,7 @@ def template(postgres: str) -> Iterator[str]:
     """The name of a migrated database, with its roles, to be cloned."""
     with new_database(postgres, "template") as name:
         url = database_url(postgres, name)
-        migration_guard.apply(url, say=lambda line: None)
+        guard.apply(url, say=lambda line: None)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(ROLES.read_text("utf-8"))
             for role in ("ventas_app", "ventas_lectura"):

@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from conftest import database_url
 
-from core import migration_guard
 from core.local.embedded import binaries, temporary_postgres
 from core.local.programs import as_account, hand_over, temporary_folder
+from core.migrating import guard
 from handlers.callers import ROOT
 
 PAGE = (ROOT / "docs" / "backup.md").read_text("utf-8")
@@ -45,7 +45,7 @@ def folder() -> Iterator[Path]:
 
 
 def fill(url: str) -> None:
-    migration_guard.apply(url, say=lambda line: None)
+    guard.apply(url, say=lambda line: None)
     with psycopg.connect(url) as connection:
         connection.execute(
             "INSERT INTO usuario (username, password, nombre, apellido, telefono, correo)"

@@ -9,7 +9,7 @@ from processes import server_process
 
 from bench.faults_host import Clock, Unavailable, filled, node_on, small_disk
 from bench.nodes import url_of
-from core import migration_guard
+from core.migrating import guard
 
 SALE = {"venta": 1500, "ventas_productos": 2}
 BATCH = [SALE] * 10_000
@@ -34,7 +34,7 @@ def clock(tmp_path) -> Clock:
 
 def test_a_full_disk_is_said_and_nothing_is_half_written(disk, connect):
     with node_on(disk) as database:
-        migration_guard.apply(url_of(database), say=lambda line: None)
+        guard.apply(url_of(database), say=lambda line: None)
         with member(connect(DATABASE_URL=url_of(database)), "ana") as ana:
             assert ana.post("/venta/lote", json=BATCH).status_code == 201
             with filled(disk):

@@ -20,15 +20,15 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from core.local.embedded import temporary_postgres
 from core.local.programs import as_account, temporary_folder
-from core.migration_guard import AheadError, EditedError, accept, apply, plan, rollback
-from core.migration_runner import LockNotGrantedError
-from core.migration_session import RECORDS, PoolerError
-from core.migrations import FOLDER, MigrationError, names, pending, status
+from core.migrating.guard import AheadError, EditedError, accept, apply, plan, rollback
+from core.migrating.migrations import FOLDER, MigrationError, names, pending, status
+from core.migrating.runner import LockNotGrantedError
+from core.migrating.session import RECORDS, PoolerError
 
 MIGRATE = """
 import sys
 from pathlib import Path
-from core.migration_guard import apply
+from core.migrating.guard import apply
 apply(sys.argv[1], Path(sys.argv[2]))
 """
 BLOCKED = """
@@ -469,7 +469,7 @@ def test_a_database_that_is_away_is_told_in_one_line(folder: Path) -> None:
 
 
 def test_pending_does_not_import_yoyo() -> None:
-    check = "import sys, core.migrations, core.migration_command; sys.exit('yoyo' in sys.modules)"
+    check = "import sys, core.migrating.migrations, core.migrating.command; sys.exit('yoyo' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=FOLDER.parent, check=False).returncode == 0
 
 

@@ -15,9 +15,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from core.local.embedded import binaries, temporary_postgres
-from core.migration_guard import apply, rollback
-from core.migration_steps import Step, steps
-from core.migrations import FOLDER, header, names, pending
+from core.migrating.guard import apply, rollback
+from core.migrating.migrations import FOLDER, header, names, pending
+from core.migrating.steps import Step, steps
 
 ROOT = FOLDER.parent
 DOCUMENT = ROOT / "docs" / "migrations.md"

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from test_migration_guard import pgbouncer
 
 from bench.nodes import node, url_of
-from core import migration_guard
+from core.migrating import guard
 
 ROLE = """
 ALTER ROLE CURRENT_USER IN DATABASE {name} SET statement_timeout = '15s';
@@ -155,7 +155,7 @@ def test_who_waits_for_a_lock_is_told_in_time(pooled, connect, database):
 
 def test_postgresql_goes_away_behind_it_and_is_back(connect):
     with node() as database, pgbouncer(database.conninfo, "transaction", **WAITS) as conninfo:
-        migration_guard.apply(url_of(database), say=lambda line: None)
+        guard.apply(url_of(database), say=lambda line: None)
         with member(connect(DATABASE_URL=url_to(conninfo), DB_PREPARE="off"), "ana") as ana:
             database.stop("fast")
             for path in ("/user/me", "/venta/", "/login/sesiones"):

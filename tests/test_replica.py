@@ -4,14 +4,14 @@ import pytest
 from conftest import member
 
 from bench.nodes import node, standby_of, url_of
-from core import migration_guard
+from core.migrating import guard
 
 
 @pytest.fixture(scope="module")
 def pair():
     """A migrated primary and a standby of it."""
     with node() as primary:
-        migration_guard.apply(url_of(primary), say=lambda line: None)
+        guard.apply(url_of(primary), say=lambda line: None)
         with standby_of(primary) as standby:
             yield primary, standby
 

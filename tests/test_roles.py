@@ -10,8 +10,8 @@ import pytest
 from conftest import NO_TLS, ROLES, database_url, new_database, running, url_as
 from psycopg.errors import InsufficientPrivilege
 
-from core import migration_guard
-from core.migrations import pending
+from core.migrating import guard
+from core.migrating.migrations import pending
 from handlers import commands
 from sql import particiones
 from sql.catalogue import Statement, statements
@@ -106,7 +106,7 @@ def test_it_has_no_privilege_that_no_statement_needs(closed: str) -> None:
         owner.rollback()
     assert unneeded == [
         ("_yoyo_migration", "SELECT (applied_at_utc)")
-    ]  # which core/migrations.py reads at a start
+    ]  # which core/migrating/migrations.py reads at a start
 
 
 def all_run_without(grant: tuple[str, str], planner: Planner) -> bool:
@@ -192,7 +192,7 @@ def test_an_owner_who_is_no_superuser_migrates_and_grants_as_often_as_they_like(
         try:
             admin.execute(f"ALTER DATABASE {name} OWNER TO ventas_owner")
             url = url_as("ventas_owner", database_url(postgres, name))
-            migration_guard.apply(url, say=lambda line: None)
+            guard.apply(url, say=lambda line: None)
             with psycopg.connect(url, autocommit=True) as owner:
                 owner.execute(ROLES.read_text("utf-8"))
                 owner.execute(ROLES.read_text("utf-8"))

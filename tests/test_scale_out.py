@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from core.local.programs import binaries, run
-from core.migrations import FOLDER
+from core.migrating.migrations import FOLDER
 from sql.catalogue import Statement, statements
 
 FORWARD = (FOLDER / "scale-out" / "distribute.sql").read_text("utf-8")

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from conftest import PASSWORD, client_of, member, running
 
-from core import migration_guard
 from core.database.naming import named
 from core.local.embedded import temporary_postgres
+from core.migrating import guard
 from handlers import commands
 from handlers.callers import ROOT
 from sql.catalogue import COST, Statement, statements
@@ -167,7 +167,7 @@ def test_the_part_that_pg_stat_statements_keeps_has_the_name(database: str) -> N
 def test_nothing_runs_that_is_not_in_the_catalogue() -> None:
     settings = {"shared_preload_libraries": "pg_stat_statements"}
     with temporary_postgres(bin_dir=PROGRAMS[-1].parents[1] / "bin", settings=settings) as url:
-        migration_guard.apply(url, say=lambda line: None)
+        guard.apply(url, say=lambda line: None)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION pg_stat_statements")
             with running({"DATABASE_URL": url}) as address, client_of(address) as api:

@@ -14,8 +14,8 @@ import psycopg
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 
-from core.migration_steps import Step
-from core.migrations import MigrationError, connect, plain_errors, table_exists
+from core.migrating.migrations import MigrationError, connect, plain_errors, table_exists
+from core.migrating.steps import Step
 
 logging.getLogger("yoyo").setLevel(logging.WARNING)
 

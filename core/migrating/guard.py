@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from core.migration_runner import run
-from core.migration_session import Say, migrating
-from core.migration_steps import Step, steps
-from core.migrations import FOLDER, Migration, MigrationError, connect, plain_errors, read
+from core.migrating.migrations import FOLDER, Migration, MigrationError, connect, plain_errors, read
+from core.migrating.runner import run
+from core.migrating.session import Say, migrating
+from core.migrating.steps import Step, steps
 
 
 class EditedError(MigrationError):

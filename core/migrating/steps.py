@@ -8,7 +8,7 @@ from typing import Any
 
 from yoyo.migrations import read_migrations, read_sql_migration, topological_sort
 
-from core.migrations import NAME, MigrationError
+from core.migrating.migrations import NAME, MigrationError
 
 COMMENTS = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 TRANSACTION_CONTROL = re.compile(

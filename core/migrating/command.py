@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.migrations import FOLDER, Migration, MigrationError, header, status
+from core.migrating.migrations import FOLDER, Migration, MigrationError, header, status
 
 if TYPE_CHECKING:
-    from core.migration_steps import Step
+    from core.migrating.steps import Step
 
 EXIT_CODES = """
 exit codes:
@@ -87,9 +87,9 @@ def applies(arguments: argparse.Namespace) -> bool:
 
 
 def _guarded(arguments: argparse.Namespace, url: str, folder: Path) -> int:
-    from core import (
-        migration_guard as guard,
-    )  # here, so that a server's start does not wait for yoyo's import
+    from core.migrating import (
+        guard as guard,  # here, so that a server's start does not wait for yoyo's import
+    )
 
     options = {"say": _say, "through_pooler": arguments.through_pooler}
     if arguments.dry_run:

@@ -8,9 +8,9 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
-from core.migration_session import Records, Say
-from core.migration_steps import Step
-from core.migrations import MigrationError, one_line
+from core.migrating.migrations import MigrationError, one_line
+from core.migrating.session import Records, Say
+from core.migrating.steps import Step
 
 # By the last one the server notices that this process was killed, and gives up its statement.
 SETTINGS = """
