@@ -9,6 +9,7 @@ from functools import partial
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from commands.main import main
 from core import start
 from core.asgi import Api
 from core.auth.middleware import BearerAuth
@@ -24,7 +25,6 @@ from handlers import (
     audit,
     budget,
     bulk,
-    commands,
     docs,
     health,
     links,
@@ -136,4 +136,4 @@ app = application(os.environ)
 
 
 if __name__ == "__main__":
-    sys.exit(commands.main())
+    sys.exit(main())

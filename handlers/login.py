@@ -1,6 +1,6 @@
 """The token endpoint (OAuth 2.0, RFC 6749): a password, or a refresh token, becomes an access token."""
 
-from core.auth.middleware import refresh
+from core.auth import refresh
 from core.auth.refresh import RefreshToken
 from core.http.endpoint import FORM, Reply, Request, endpoint
 from core.problems import BAD_CREDENTIALS, BAD_REFRESH, BAD_TOKEN_REQUEST, NOT_VERIFIED, THROTTLED, Problem

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from msgspec import Struct, structs
 
-from core.auth.middleware import refresh
+from core.auth import refresh
 from core.http.endpoint import FORM, Answered, Reply, Request, endpoint
 from handlers.tokens import NO_STORE, OFFLINE
 from sql import sesiones

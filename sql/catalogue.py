@@ -59,7 +59,7 @@ def statements() -> list[Statement]:
     found = [
         _parse(text, header, f"{module.__name__}.{constant}")
         for package in (core, sql)
-        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         for module in [importlib.import_module(found.name)]
         for constant, text in vars(module).items()
         if isinstance(text, str) and (header := HEADER.match(text))

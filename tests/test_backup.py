@@ -12,10 +12,10 @@ import psycopg
 import pytest
 from conftest import database_url
 
+from commands.callers import ROOT
 from core.local.embedded import binaries, temporary_postgres
 from core.local.programs import as_account, hand_over, temporary_folder
 from core.migrating import guard
-from handlers.callers import ROOT
 
 PAGE = (ROOT / "docs" / "backup.md").read_text("utf-8")
 SALE = "INSERT INTO venta (usuario_id, venta, ventas_productos) VALUES (1, %s, 1)"

@@ -19,7 +19,7 @@ from fleets import until
 from processes import CHECKOUT
 from uvicorn.main import main as uvicorn
 
-from handlers.serving import OPTIONS
+from commands.serve import OPTIONS
 
 HTTPS = {"X-Forwarded-Proto": "https"}
 

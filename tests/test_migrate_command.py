@@ -14,13 +14,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from core.migrating.command import add_arguments, run
+from commands.migrate import add_arguments, run
 from core.migrating.migrations import FOLDER, MigrationError
 
 COMMAND = """
 import argparse, sys
 from pathlib import Path
-from core.migrating.command import add_arguments, run
+from commands.migrate import add_arguments, run
 parser = argparse.ArgumentParser()
 add_arguments(parser)
 sys.exit(run(parser.parse_args(sys.argv[3:]), sys.argv[1], Path(sys.argv[2])))

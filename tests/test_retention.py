@@ -10,9 +10,9 @@ import pytest
 from conftest import SETTINGS, url_as
 
 from app import sweeps
+from commands.main import main
 from core import start
 from core.database.database import Database
-from handlers import commands
 from sql import enlaces, idempotencia, intentos, particiones, sesiones
 
 Rows = Callable[..., list[tuple]]
@@ -130,7 +130,7 @@ def test_migrate_drops_the_months_that_were_kept_long_enough(
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("AUDIT_MONTHS", "2")
 
-    assert commands.main(["migrate"]) == 0
+    assert main(["migrate"]) == 0
 
     said = capsys.readouterr().out
     assert f"auditoria_{months[3]:%Y_%m}: dropped, it was kept long enough\n" in said
@@ -146,7 +146,7 @@ def test_zero_months_keep_the_audit_for_ever(
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("AUDIT_MONTHS", "0")
 
-    assert commands.main(["migrate"]) == 0
+    assert main(["migrate"]) == 0
 
     assert rows("SELECT count(*) FROM auditoria") == [(1,)]
 

@@ -10,9 +10,9 @@ import pytest
 from conftest import NO_TLS, ROLES, database_url, new_database, running, url_as
 from psycopg.errors import InsufficientPrivilege
 
+from commands.main import main
 from core.migrating import guard
 from core.migrating.migrations import pending
-from handlers import commands
 from sql import particiones
 from sql.catalogue import Statement, statements
 from sql.plans import STAGING, Planner, planning, query_of
@@ -213,7 +213,7 @@ def test_it_says_that_it_may_not_migrate(
     complaint = (
         "permission denied for schema public: migrate as the owner of the tables, then run docs/roles.sql"
     )
-    assert commands.main(["migrate"]) == 1
+    assert main(["migrate"]) == 1
     assert capsys.readouterr().err == f"error: {complaint}\n"
-    assert commands.main(["queries", "--plan"]) == 1
+    assert main(["queries", "--plan"]) == 1
     assert capsys.readouterr().err == f"{complaint}\n"

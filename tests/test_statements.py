@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from conftest import PASSWORD, client_of, member, running
 
+from commands.callers import ROOT
+from commands.main import main
 from core.database.naming import named
 from core.local.embedded import temporary_postgres
 from core.migrating import guard
-from handlers import commands
-from handlers.callers import ROOT
 from sql.catalogue import COST, Statement, statements
 from sql.plans import planning
 
@@ -63,7 +63,11 @@ def test_no_function_holds_sql_of_its_own() -> None:
     found: dict[str, set[str]] = {}
     for file in (
         ROOT / "app.py",
-        *(f for room in ("core", "handlers", "sql") for f in (ROOT / room).glob("*.py")),
+        *(
+            f
+            for room in ("background", "commands", "core", "handlers", "sql")
+            for f in (ROOT / room).rglob("*.py")
+        ),
     ):
         if not file.name.startswith("migration"):
             for function in ast.walk(ast.parse(file.read_text("utf-8"))):
@@ -83,7 +87,7 @@ def _texts(function: ast.AST) -> Iterator[str]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the pages as they would be written now."""
     folder = tmp_path_factory.mktemp("docs")
-    assert commands.main(["queries", "--markdown", str(folder)]) == 0
+    assert main(["queries", "--markdown", str(folder)]) == 0
     return folder
 
 
@@ -100,14 +104,14 @@ def test_somebody_runs_each(pages: Path) -> None:
 
 
 def test_the_command_shows_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    assert commands.main(["queries", "ventas.by_id"]) == 0
+    assert main(["queries", "ventas.by_id"]) == 0
     assert capsys.readouterr().out == (
         "ventas.by_id: each asked sale, if its asker may see it\n"
         "    cost        uses venta_id_idx\n"
         "    parameters  id, owner\n"
         "    run by      GET /venta/{id}\n"
     )
-    assert commands.main(["queries", "ventas.nada"]) == 1
+    assert main(["queries", "ventas.nada"]) == 1
     assert capsys.readouterr().err == "error: no statement is named ventas.nada\n"
 
 
@@ -115,7 +119,7 @@ def test_the_command_asks_the_database_for_plans(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database)
-    assert commands.main(["queries", "ventas.by_id", "importacion", "--plan"]) == 0
+    assert main(["queries", "ventas.by_id", "importacion", "--plan"]) == 0
     shown = capsys.readouterr().out
     assert "parameters  id bigint[], owner bigint[]" in shown
     assert "importacion.copy" in shown
@@ -130,7 +134,7 @@ def test_the_command_says_what_the_database_objects_to(
 ) -> None:
     rows("ALTER TABLE venta RENAME TO ventas")
     monkeypatch.setenv("DATABASE_URL", database)
-    assert commands.main(["queries", "ventas", "--plan"]) == 1
+    assert main(["queries", "ventas", "--plan"]) == 1
     assert capsys.readouterr().err == 'error: relation "venta" does not exist\n'
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from handlers import transfer
+from commands import transfer
 
 HEAD = "venta,ventas_productos\n"
 INSERT = """

@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import msgspec
 
+from commands.progress import Bar
 from core.database.database import Transaction, open_database
 from core.problems import Problem
-from core.progress import Bar
 from sql import exportacion, importacion, listado, usuarios
 from sql.importacion import InvalidFile
 from sql.listado import Filters

@@ -12,7 +12,7 @@ def references(root: Path, sources: Iterable[str]) -> Names:
     found: Names = {}
     for source in sources:
         path = root / source
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             module = ".".join(file.relative_to(root).with_suffix("").parts)
             found |= _of_module(module, ast.parse(file.read_text("utf-8")))
     return found

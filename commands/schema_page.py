@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from handlers.statements_page import anchor
+from commands.statements_page import anchor
 from sql.catalogue import Statement
 from sql.schema import Column, Constraint, Index, Table
 

@@ -88,7 +88,7 @@ def applies(arguments: argparse.Namespace) -> bool:
 
 def _guarded(arguments: argparse.Namespace, url: str, folder: Path) -> int:
     from core.migrating import (
-        guard as guard,  # here, so that a server's start does not wait for yoyo's import
+        guard,  # here, so that a server's start does not wait for yoyo's import
     )
 
     options = {"say": _say, "through_pooler": arguments.through_pooler}

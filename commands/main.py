@@ -9,13 +9,12 @@ from functools import partial
 
 from msgspec import structs
 
+from commands import accounts, migrate, queries, serve, transfer
 from core import start
 from core.asgi import StartError
 from core.local.embedded import EmbeddedPostgresError, temporary_postgres
-from core.migrating import command
 from core.migrating.migrations import MigrationError
 from core.settings import Settings
-from handlers import accounts, queries, serving, transfer
 from sql import particiones
 
 DESCRIPTION = "The API over PostgreSQL for users and their sales. Without a command it serves."
@@ -32,17 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.set_defaults(run=_serve, reload=False)
     parser.add_argument("--reload", action="store_true", help="start again when the code changes")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    migrate = commands.add_parser("migrate", help="apply, show or undo migrations")
-    command.add_arguments(migrate)
-    migrate.set_defaults(run=_migrate)
+    migrating = commands.add_parser("migrate", help="apply, show or undo migrations")
+    migrate.add_arguments(migrating)
+    migrating.set_defaults(run=_migrate)
     for name, summary in ACCOUNTS.items():
-        command = commands.add_parser(name, help=summary)
-        accounts.add_arguments(command, name)
-        command.set_defaults(run=partial(_account, name))
+        account = commands.add_parser(name, help=summary)
+        accounts.add_arguments(account, name)
+        account.set_defaults(run=partial(_account, name))
     for name, summary in FILES.items():
-        command = commands.add_parser(name, help=summary)
-        transfer.add_arguments(command, name)
-        command.set_defaults(run=partial(_transfer, name))
+        file = commands.add_parser(name, help=summary)
+        transfer.add_arguments(file, name)
+        file.set_defaults(run=partial(_transfer, name))
     statements = commands.add_parser("queries", help="show every SQL statement, and its plan")
     queries.add_arguments(statements)
     statements.set_defaults(run=partial(_queries, commands.choices))
@@ -58,13 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(settings: Settings, chosen: argparse.Namespace) -> int:
-    return serving.serve(settings, reload=chosen.reload)
+    return serve.serve(settings, reload=chosen.reload)
 
 
 def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
     with start.direct_url(settings) as url:
-        code = command.run(chosen, url)
-        if code == 0 and command.applies(chosen):
+        code = migrate.run(chosen, url)
+        if code == 0 and migrate.applies(chosen):
             particiones.make_months(url)
             if settings.audit_months:
                 particiones.drop_months(url, keep=settings.audit_months)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psycopg
 
+from commands.callers import ROOT, callers
+from commands.schema_page import schema_page
+from commands.statements_page import statements_page
 from core.migrating.migrations import one_line
-from handlers.callers import ROOT, callers
-from handlers.schema_page import schema_page
-from handlers.statements_page import statements_page
 from sql import schema
 from sql.catalogue import Statement, statements
 from sql.plans import Planner, planning

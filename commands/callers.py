@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from core.references import imported, reached, references
+from commands.references import imported, reached, references
 
 ROOT = Path(__file__).parent.parent
-SOURCES = ("app.py", "core", "handlers", "sql")
+SOURCES = ("app.py", "background", "commands", "core", "handlers", "sql")
 
 
 def callers(commands: Iterable[str]) -> dict[str, list[str]]:
@@ -33,7 +33,7 @@ def _entries(names: Iterable[str], commands: Iterable[str]) -> Iterator[tuple[st
     yield "any request with a token", "app.stack", "app.routes"
     yield "in the background", "app.application", "app.stack"
     for command in commands:
-        function = re.compile(rf"handlers\.\w+\._{command.replace('-', '_')}")
+        function = re.compile(rf"commands\.\w+\._{command.replace('-', '_')}")
         for name in filter(function.fullmatch, names):
             yield f"python app.py {command}", name, ""
 

@@ -1,0 +1,1 @@
+"""What a process does while no request waits for it."""

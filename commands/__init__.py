@@ -1,0 +1,1 @@
+"""The command line: `python app.py` and its commands."""
