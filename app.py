@@ -10,8 +10,6 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from commands.main import main
-from core import start
-from core.asgi import Api
 from core.auth.middleware import BearerAuth
 from core.http.cors import Cors
 from core.http.endpoint import at
@@ -19,8 +17,10 @@ from core.http.https_only import HttpsOnly
 from core.http.outermost import Edge
 from core.http.routing import Files, Map
 from core.problems import NO_ROUTE, Problem
-from core.services import Services
-from core.sweeps import Sweep, sweeping
+from core.process import start
+from core.process.application import Api
+from core.process.services import Services
+from core.process.sweeps import Sweep, sweeping
 from handlers import (
     audit,
     budget,

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).parent.parent
+from core.checkout import CHECKOUT
+
 PASSWORD = "una clave larga"
 LONGEST_START, LONGEST_STOP = 30, 25  # seconds
 
@@ -42,7 +42,7 @@ class Api:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=self._environ, stdout=subprocess.DEVNULL
+            [sys.executable, "app.py"], cwd=CHECKOUT, env=self._environ, stdout=subprocess.DEVNULL
         )
         deadline = time.monotonic() + LONGEST_START
         while time.monotonic() < deadline:

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from core.checkout import CHECKOUT
 from core.local.embedded import temporary_postgres
 
-CHECKOUT = Path(__file__).parents[1]
 REQUESTS, ENDINGS, LOGINS = 1000, 100, 200
 PASSWORD = "una clave larga"
 NAMED = re.compile(r"(?:execute [^:]*|statement):\s+-- (\w+\.\w+)")

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 import msgspec
 
-from core import start
 from core.http.validation import body_decoder
 from core.origin import NOBODY, Origin
 from core.problems import Problem
-from core.services import Services
+from core.process import start
+from core.process.services import Services
 from handlers.fields import normal
 from handlers.passwords import check_password
 from handlers.users import NewUser

@@ -4,11 +4,10 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from commands.references import imported, reached, references
+from core.checkout import CHECKOUT
 
-ROOT = Path(__file__).parent.parent
 SOURCES = ("app.py", "background", "commands", "core", "handlers", "sql")
 
 
@@ -17,7 +16,7 @@ def callers(commands: Iterable[str]) -> dict[str, list[str]]:
 
     An entry is a call of the API (`GET /user/{id}`), a command, whose function has its name (`python app.py
     create-admin`: `_create_admin`), `any request with a token`, or `in the background`."""
-    names = references(ROOT, SOURCES)
+    names = references(CHECKOUT, SOURCES)
     found: defaultdict[str, list[str]] = defaultdict(list)
     for entry, start, stop in _entries(names, commands):
         for name in sorted(reached(names, start, stop={stop})):
@@ -40,7 +39,7 @@ def _entries(names: Iterable[str], commands: Iterable[str]) -> Iterator[tuple[st
 
 def _calls() -> Iterator[tuple[str, str]]:
     """Each call of the map in app.py, and its handler."""
-    tree = ast.parse((ROOT / "app.py").read_text("utf-8"))
+    tree = ast.parse((CHECKOUT / "app.py").read_text("utf-8"))
     known = imported(tree)
     for node in ast.walk(tree):
         match node:

@@ -10,11 +10,11 @@ from functools import partial
 from msgspec import structs
 
 from commands import accounts, migrate, queries, serve, transfer
-from core import start
-from core.asgi import StartError
 from core.local.embedded import EmbeddedPostgresError, temporary_postgres
 from core.migrating.migrations import MigrationError
-from core.settings import Settings
+from core.process import start
+from core.process.application import StartError
+from core.process.settings import Settings
 from sql import particiones
 
 DESCRIPTION = "The API over PostgreSQL for users and their sales. Without a command it serves."

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import psycopg
 
-from commands.callers import ROOT, callers
+from commands.callers import callers
 from commands.schema_page import schema_page
 from commands.statements_page import statements_page
+from core.checkout import CHECKOUT
 from core.migrating.migrations import one_line
 from sql import schema
 from sql.catalogue import Statement, statements
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--markdown",
         nargs="?",
-        const=ROOT / "docs",
+        const=CHECKOUT / "docs",
         type=Path,
         metavar="FOLDER",
         help="write statements.md and schema.md anew instead, in docs or FOLDER, from a new database",

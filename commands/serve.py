@@ -8,7 +8,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from core.settings import Settings
+from core.process.settings import Settings
 
 # As in the Procfile. Whoever keeps connections to us, such as Heroku's router (90 seconds), must close them first.
 OPTIONS: dict[str, object] = {

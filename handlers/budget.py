@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from core.problems import DatabaseUnavailable
-from core.services import Services
+from core.process.services import Services
 from sql import conexiones
 
 log = logging.getLogger("ventas")

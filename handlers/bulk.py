@@ -11,7 +11,7 @@ from core.http.endpoint import Reply, Request, endpoint
 from core.http.streams import Download, Stream
 from core.http.validation import Error, Query
 from core.problems import BUSY, FORBIDDEN, DatabaseUnavailable, invalid_fields
-from core.services import Services
+from core.process.services import Services
 from handlers.once import once
 from handlers.reading import up_to_date
 from handlers.venta_filters import ExportQuery, filters, whose

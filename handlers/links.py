@@ -9,9 +9,9 @@ from msgspec import Meta, Struct
 from starlette.responses import HTMLResponse, Response
 
 from core.auth.sealing import Keys
-from core.mail import Mail
 from core.problems import BAD_LINK, NO_MAIL, Problem
-from core.services import Services
+from core.process.mail import Mail
+from core.process.services import Services
 from handlers.docs import STRICT
 from sql import enlaces
 from sql.enlaces import Tipo

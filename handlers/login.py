@@ -4,7 +4,7 @@ from core.auth import refresh
 from core.auth.refresh import RefreshToken
 from core.http.endpoint import FORM, Reply, Request, endpoint
 from core.problems import BAD_CREDENTIALS, BAD_REFRESH, BAD_TOKEN_REQUEST, NOT_VERIFIED, THROTTLED, Problem
-from core.services import Services
+from core.process.services import Services
 from handlers import throttle
 from handlers.fields import normal
 from handlers.sessions import idle_seconds

@@ -14,9 +14,9 @@ from starlette.responses import Response
 
 from core.auth.middleware import bad_token, no_token
 from core.http.endpoint import Request, endpoint
-from core.metrics import BATCHES, Report, Sample, Siblings, summed
 from core.problems import BAD_TOKEN, NO_ROUTE, NO_TOKEN, DatabaseUnavailable, Problem
-from core.services import Services
+from core.process.counters import BATCHES, Report, Sample, Siblings, summed
+from core.process.services import Services
 from sql import enlaces
 
 TELL_SECONDS = 1.0
@@ -84,7 +84,7 @@ def _check_token(request: Request) -> None:
 
 
 def _encode(samples: list[Sample], accept: str) -> tuple[bytes, str]:
-    from handlers.exposition import exposition  # with the first scrape: it takes a while and 10 MB
+    from core.process.exposition import exposition  # with the first scrape: it takes a while and 10 MB
 
     return exposition(samples, os.environ.get("DYNO", ""), accept)
 

@@ -22,7 +22,7 @@ from core.problems import (
     Problem,
     invalid,
 )
-from core.services import Services
+from core.process.services import Services
 from sql import idempotencia
 from sql.idempotencia import Guardada
 

@@ -6,9 +6,9 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from core.mail import Mail, MailError, Undeliverable
 from core.problems import DatabaseUnavailable
-from core.services import Services
+from core.process.mail import Mail, MailError, Undeliverable
+from core.process.services import Services
 from handlers.letters import compose
 from handlers.links import Link, make_token
 from sql import enlaces

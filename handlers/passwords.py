@@ -6,7 +6,7 @@ from importlib.metadata import distribution
 
 from core.auth.password_hashes import MAX_BYTES
 from core.problems import invalid
-from core.settings import Settings
+from core.process.settings import Settings
 
 SAFE_LENGTH = 8
 

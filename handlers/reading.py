@@ -4,7 +4,7 @@ import asyncio
 
 from core.database.database import Database
 from core.problems import DatabaseUnavailable
-from core.services import Services
+from core.process.services import Services
 from sql import seguimiento
 
 LOOKS = 5

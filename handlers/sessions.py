@@ -13,7 +13,7 @@ from core.database.pool import Connector
 from core.http.endpoint import Answered, Reply, Request, endpoint, shown_id
 from core.http.validation import Query
 from core.problems import NO_SESSION, Problem
-from core.services import Services
+from core.process.services import Services
 from handlers.pages import PageQuery, make_cursor, page_headers, read_cursor
 from sql import sesiones
 from sql.sesiones import Sesion

@@ -8,7 +8,7 @@ from msgspec import Struct
 from core.http.endpoint import Request
 from core.http.messages import client_address
 from core.problems import THROTTLED, Problem
-from core.services import Services
+from core.process.services import Services
 from handlers.fields import normal
 from sql import intentos
 from sql.intentos import Count, Limit

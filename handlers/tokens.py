@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from core.auth.refresh import RefreshToken
 from core.auth.tokens import Rol
 from core.problems import BAD_TOKEN_REQUEST, Problem, invalid_fields
-from core.services import Services
+from core.process.services import Services
 
 NO_STORE = (b"cache-control", b"no-store")
 OFFLINE = "offline_access"

@@ -8,7 +8,7 @@ from core.database.database import Database, Transaction
 from core.http.endpoint import Answered, Reply, Request, endpoint
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
-from core.services import Services
+from core.process.services import Services
 from handlers import throttle
 from handlers.links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
 from handlers.once import once

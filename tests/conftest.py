@@ -7,7 +7,6 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from postbox import Postbox
 from psycopg import sql
 
 from app import application
+from core.checkout import CHECKOUT
 from core.database.database import Database, open_database
 from core.http.connection import Connection
 from core.local.embedded import temporary_postgres
@@ -36,7 +36,7 @@ SETTINGS = {
 # Processes that tests start are measured too (coverage's `patch = subprocess`).
 SETTINGS |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 PASSWORD = "una clave larga"
-ROLES = Path(__file__).parents[1] / "docs" / "roles.sql"
+ROLES = CHECKOUT / "docs" / "roles.sql"
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one, for all: making it takes longer than most tests
 

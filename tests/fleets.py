@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 
-CHECKOUT = Path(__file__).parents[1]
+from core.checkout import CHECKOUT
+
 PATIENCE_SECONDS = 30
 
 

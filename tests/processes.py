@@ -5,12 +5,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TextIO
 
 from conftest import SETTINGS
 
-CHECKOUT = Path(__file__).parent.parent
+from core.checkout import CHECKOUT
 
 
 class ServerProcess:

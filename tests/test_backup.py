@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from conftest import database_url
 
-from commands.callers import ROOT
+from core.checkout import CHECKOUT
 from core.local.embedded import binaries, temporary_postgres
 from core.local.programs import as_account, hand_over, temporary_folder
 from core.migrating import guard
 
-PAGE = (ROOT / "docs" / "backup.md").read_text("utf-8")
+PAGE = (CHECKOUT / "docs" / "backup.md").read_text("utf-8")
 SALE = "INSERT INTO venta (usuario_id, venta, ventas_productos) VALUES (1, %s, 1)"
 
 
@@ -40,7 +40,7 @@ def folder() -> Iterator[Path]:
     """A folder of that user, with the file that the commands name."""
     with temporary_folder() as path:
         (path / "docs").mkdir()
-        (path / "docs" / "roles.sql").write_bytes((ROOT / "docs" / "roles.sql").read_bytes())
+        (path / "docs" / "roles.sql").write_bytes((CHECKOUT / "docs" / "roles.sql").read_bytes())
         yield path
 
 

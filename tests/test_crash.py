@@ -5,10 +5,11 @@ import random
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import httpx
 from conftest import NO_TLS, SETTINGS
+
+from core.checkout import CHECKOUT
 
 CLIENTS = 16
 SALES_EACH = 125
@@ -20,7 +21,7 @@ class ServerProcess:
 
     def __init__(self, **settings: str) -> None:
         environ = {"PATH": os.defpath, "PORT": "0"} | SETTINGS | settings
-        folder = Path(__file__).parent.parent
+        folder = CHECKOUT
         self._process = subprocess.Popen(
             [sys.executable, "app.py"], cwd=folder, env=environ, stdout=subprocess.PIPE, text=True
         )

@@ -12,7 +12,9 @@ import pytest
 from conftest import PASSWORD, SETTINGS, log_in, problem
 from fleets import until
 
-APP = Path(__file__).parents[1] / "app.py"
+from core.checkout import CHECKOUT
+
+APP = CHECKOUT / "app.py"
 EVA = [
     "eva",
     "--correo",

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 from conftest import client_of, log_in, new_user
 
-from core.settings import meanings
+from core.checkout import CHECKOUT
+from core.process.settings import meanings
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "scripts" / "README.md"]
+PAGES = [
+    CHECKOUT / "README.md",
+    *sorted((CHECKOUT / "docs").glob("*.md")),
+    CHECKOUT / "scripts" / "README.md",
+]
 
 
 def told(page: Path) -> tuple[list[str], list[str]]:
@@ -31,7 +35,7 @@ def printed(commands: list[str], address: str, **environ: str) -> list[str]:
 
 
 def test_the_readmes_story_is_real(serve):
-    commands, expected = told(ROOT / "README.md")
+    commands, expected = told(CHECKOUT / "README.md")
     assert printed(commands, serve(PASSWORD_MIN_LENGTH="3")) == expected
 
 
@@ -44,7 +48,7 @@ def test_the_client_guides_commands_are_real(serve):
             sale = {"venta": 1000, "ventas_productos": 1}
             api.post("/venta/", json=sale, headers={"Authorization": f"Bearer {token}"})
 
-    commands, expected = told(ROOT / "docs" / "clients.md")
+    commands, expected = told(CHECKOUT / "docs" / "clients.md")
     for line, pattern in zip(printed(commands, address, TOKEN=token), expected, strict=True):
         assert re.fullmatch(re.escape(pattern).replace("…", ".+"), line), line
 
@@ -56,23 +60,23 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_readme_is_short():
-    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+    assert len((CHECKOUT / "README.md").read_text().splitlines()) < 150
 
 
 def test_the_dotenv_lists_every_setting_and_no_other():
-    listed = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env").read_text(), re.MULTILINE))
+    listed = set(re.findall(r"^([A-Z_]+)=", (CHECKOUT / ".env").read_text(), re.MULTILINE))
     parts = {f"POSTGRES_{part}" for part in ("USER", "PASSWORD", "SERVER", "PORT", "DB")}
     assert listed == meanings().keys() | parts
 
 
 def test_the_dotenv_holds_no_secret():
-    values = dict(re.findall(r"^([A-Z_]+)=(.+)$", (ROOT / ".env").read_text(), re.MULTILINE))
+    values = dict(re.findall(r"^([A-Z_]+)=(.+)$", (CHECKOUT / ".env").read_text(), re.MULTILINE))
     assert values == {"PASSWORD_MIN_LENGTH": "3"}
 
 
 def test_every_script_is_listed_and_explains_itself():
-    listing = (ROOT / "scripts" / "README.md").read_text()
-    for script in (ROOT / "scripts").iterdir():
+    listing = (CHECKOUT / "scripts" / "README.md").read_text()
+    for script in (CHECKOUT / "scripts").iterdir():
         if script.name != "README.md":
             assert f"`{script.name}`" in listing
             done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60)
@@ -81,12 +85,12 @@ def test_every_script_is_listed_and_explains_itself():
 
 
 def test_every_command_explains_itself():
-    done = subprocess.run([sys.executable, "app.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "app.py", "--help"], cwd=CHECKOUT, capture_output=True, text=True)
     commands = re.findall(r"^    ([a-z-]+)(?:  |$)", done.stdout, re.MULTILINE)
     assert {"migrate", "import", "export", "queries", "create-admin", "revoke"} <= set(commands)
     for command in commands:
         asked = subprocess.run(
-            [sys.executable, "app.py", command, "--help"], cwd=ROOT, capture_output=True, text=True
+            [sys.executable, "app.py", command, "--help"], cwd=CHECKOUT, capture_output=True, text=True
         )
         assert asked.returncode == 0
         assert command in asked.stdout

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from fleets import until
 
+from core.checkout import CHECKOUT
 from core.local import programs
 from core.local.data_directory import LOG_BYTES, SOCKET, Cluster
 from core.local.embedded import (
@@ -27,7 +28,6 @@ from core.local.embedded import (
 from core.local.locks import is_free, locked
 from core.local.programs import account, as_account, temporary_folder
 
-CHECKOUT = Path(__file__).parents[1]
 SITE = Path(psycopg.__file__).parents[1]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 

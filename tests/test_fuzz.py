@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from core.checkout import CHECKOUT
+
 SECONDS = os.environ.get("FUZZ_SECONDS", "90")
 SEED = os.environ.get("FUZZ_SEED", "1")
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "30")
@@ -20,7 +22,7 @@ def test_schemathesis_finds_nothing(serve, database, monkeypatch):
 
     done = subprocess.run(
         [program, "run", f"{address}/openapi.json", *options],
-        cwd=Path(__file__).parent.parent,
+        cwd=CHECKOUT,
         env=uncovered | environ,
     )
 

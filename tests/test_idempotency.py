@@ -11,8 +11,8 @@ from conftest import problem
 from fleets import until
 
 from app import routes
-from core import start
 from core.http.endpoint import Methods
+from core.process import start
 from handlers import once
 
 SALE = {"venta": 100, "ventas_productos": 1}

@@ -15,7 +15,7 @@ import pytest
 from conftest import PASSWORD, SETTINGS, client_of, member, problem
 from processes import CHECKOUT, listening
 
-from core.logs import MOST_REQUESTS_PER_SECOND, Throttle, logfmt
+from core.process.logs import MOST_REQUESTS_PER_SECOND, Throttle, logfmt
 
 ENVIRON = {"PATH": os.defpath, "PORT": "0", "DRAIN_SECONDS": "0"} | SETTINGS
 WELCOME = ("Docs   ", "Try   ", "       ")

@@ -15,8 +15,8 @@ from fleets import CHECKOUT, serving, until
 from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.metrics import FRESH_SECONDS, Report, Siblings, summed
-from handlers.exposition import FAMILIES
+from core.process.counters import FRESH_SECONDS, Report, Siblings, summed
+from core.process.exposition import FAMILIES
 
 UNAUTHORIZED = ("ventas_request_seconds_count", "GET", "/user/{id}", "401")
 TOKEN = {"Authorization": "Bearer una-ficha"}

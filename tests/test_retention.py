@@ -11,8 +11,8 @@ from conftest import SETTINGS, url_as
 
 from app import sweeps
 from commands.main import main
-from core import start
 from core.database.database import Database
+from core.process import start
 from sql import enlaces, idempotencia, intentos, particiones, sesiones
 
 Rows = Callable[..., list[tuple]]

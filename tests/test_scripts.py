@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from uvicorn.main import main as uvicorn
 
+from core.checkout import CHECKOUT
 from core.local.locks import locked
 
-CHECKOUT = Path(__file__).parents[1]
 SCRIPTS = ["programs", "serve", "setup", "test"]
 
 

@@ -3,16 +3,15 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from conftest import SETTINGS
 from psycopg.conninfo import conninfo_to_dict
 
-from core.asgi import Api
-from core.settings import SettingsError, load
+from core.checkout import CHECKOUT
+from core.process.application import Api
+from core.process.settings import SettingsError, load
 
-CHECKOUT = Path(__file__).parent.parent
 HEROKU = {"DYNO": "web.1", "DATABASE_URL": "postgres://u:p@h/db", "JWT_SECRET": "x" * 32}
 
 

@@ -19,8 +19,8 @@ from conftest import SETTINGS, client_of, member, problem, running
 from fleets import until
 from processes import CHECKOUT, ServerProcess, listening, server_process
 
-from core import start
 from core.local.programs import temporary_folder
+from core.process import start
 
 ENVIRON = {"PATH": os.defpath, "PORT": "0"} | SETTINGS
 

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from conftest import PASSWORD, client_of, member, running
 
-from commands.callers import ROOT
 from commands.main import main
+from core.checkout import CHECKOUT
 from core.database.naming import named
 from core.local.embedded import temporary_postgres
 from core.migrating import guard
@@ -62,18 +62,18 @@ def test_names_are_unique() -> None:
 def test_no_function_holds_sql_of_its_own() -> None:
     found: dict[str, set[str]] = {}
     for file in (
-        ROOT / "app.py",
+        CHECKOUT / "app.py",
         *(
             f
             for room in ("background", "commands", "core", "handlers", "sql")
-            for f in (ROOT / room).rglob("*.py")
+            for f in (CHECKOUT / room).rglob("*.py")
         ),
     ):
         if not file.name.startswith("migration"):
             for function in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                     for text in filter(KEYWORDS.match, _texts(function)):
-                        found.setdefault(str(file.relative_to(ROOT)), set()).add(text)
+                        found.setdefault(str(file.relative_to(CHECKOUT)), set()).add(text)
     assert found == WITHOUT_A_NAME
 
 
@@ -93,7 +93,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["statements.md", "schema.md"])
 def test_the_page_is_current(name: str, pages: Path) -> None:
-    assert (ROOT / "docs" / name).read_text("utf-8") == (pages / name).read_text("utf-8"), (
+    assert (CHECKOUT / "docs" / name).read_text("utf-8") == (pages / name).read_text("utf-8"), (
         "run `python app.py queries --markdown`"
     )
 

@@ -4,9 +4,9 @@ import asyncio
 import logging
 
 from app import sweeps
-from core import start
 from core.problems import DatabaseUnavailable
-from core.sweeps import Sweep, sweeping
+from core.process import start
+from core.process.sweeps import Sweep, sweeping
 
 
 def test_a_job_is_done_again_also_after_it_failed(caplog):

@@ -19,7 +19,7 @@ from core.http.streams import Stream, while_connected
 from core.http.validation import Query, body_decoder, decode_form, decode_query
 from core.origin import Origin, origin_of
 from core.problems import WRONG_METHOD, Kind, Problem
-from core.services import Services
+from core.process.services import Services
 
 T = TypeVar("T")
 JSON = (b"content-type", b"application/json")

@@ -16,7 +16,7 @@ from core.auth.tokens import Caller
 from core.http.messages import CLOSE, ClientGone, respond, values
 from core.http.streams import Stream
 from core.problems import CRASHED, Problem, stopping
-from core.services import Services
+from core.process.services import Services
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 LONGEST_PATH = 200

@@ -15,7 +15,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import InsufficientPrivilege
 
-FOLDER = Path(__file__).resolve().parents[1] / "migrations"
+from core.checkout import CHECKOUT
+
+FOLDER = CHECKOUT / "migrations"
 NAME = re.compile(r"[0-9]+_\w+")
 HEADER = re.compile(r"^-- (What|Why|Locks|Undo): +(.*(?:\n--  .*)*)", re.MULTILINE)
 

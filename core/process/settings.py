@@ -13,9 +13,10 @@ from dotenv import dotenv_values
 from msgspec import Meta, Struct
 from psycopg.conninfo import conninfo_to_dict
 
-from core.mail import Server
+from core.checkout import CHECKOUT
+from core.process.mail import Server
 
-DOTENV = Path(__file__).parent.parent / ".env"
+DOTENV = CHECKOUT / ".env"
 LOCAL_SENDER = "ventas@localhost"
 PUBLIC_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]+)?(/[^\s?#]*)?")
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\sA-Z/?#]+")

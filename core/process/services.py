@@ -10,10 +10,10 @@ from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
 from core.database.database import Database
-from core.mail import Mail
-from core.metrics import Requests, Siblings
-from core.settings import Settings
-from core.shutdown import Shutdown
+from core.process.counters import Requests, Siblings
+from core.process.mail import Mail
+from core.process.settings import Settings
+from core.process.shutdown import Shutdown
 
 
 class Services(Struct, frozen=True):

@@ -7,7 +7,7 @@ from msgspec import Struct
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
-from core.metrics import BATCHES, LATENCIES, Sample
+from core.process.counters import BATCHES, LATENCIES, Sample
 
 
 class Family(Struct, frozen=True):

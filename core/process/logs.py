@@ -14,10 +14,10 @@ from queue import Full, Queue
 
 import msgspec
 
-from core.settings import Settings
+from core.checkout import CHECKOUT
+from core.process.settings import Settings
 from core.trace import current
 
-CHECKOUT = Path(__file__).parent.parent
 BARE = re.compile(r"[^\s\"=\\]+")
 MOST_REQUESTS_PER_SECOND = 100
 MOST_WAITING = 10_000

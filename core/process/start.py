@@ -19,22 +19,21 @@ from weakref import WeakValueDictionary
 
 from msgspec import structs
 
-from core import logs, settings
-from core.asgi import StartError
 from core.auth.password_hashes import Passwords
 from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
+from core.checkout import CHECKOUT
 from core.database.database import Database, open_database
 from core.local.embedded import EmbeddedPostgresError, data_home, embedded_postgres
-from core.mail import Mail
-from core.metrics import Requests, Siblings
 from core.migrating import migrations
-from core.services import Services
-from core.settings import Settings, SettingsError
-from core.shutdown import Shutdown
-
-CHECKOUT = Path(__file__).parent.parent
+from core.process import logs, settings
+from core.process.application import StartError
+from core.process.counters import Requests, Siblings
+from core.process.mail import Mail
+from core.process.services import Services
+from core.process.settings import Settings, SettingsError
+from core.process.shutdown import Shutdown
 
 log = logging.getLogger("ventas")
 
