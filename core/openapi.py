@@ -99,17 +99,15 @@ def example_of(body_type: Any) -> Any:
 
 def _tags(endpoints: Iterable[Endpoint]) -> dict[str, str]:
     """The modules of the handlers, and what each says it is about."""
-    modules = {
-        endpoint.name.partition(".")[0]: sys.modules[endpoint.handler.__module__] for endpoint in endpoints
-    }
+    modules = {endpoint.tag: sys.modules[endpoint.handler.__module__] for endpoint in endpoints}
     return {name: (module.__doc__ or "").strip() for name, module in modules.items()}
 
 
 def _operation(endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mapping[str, Schema]) -> Schema:
     summary, _, description = inspect.cleandoc(endpoint.handler.__doc__ or "").partition("\n")
     operation: Schema = {
-        "operationId": endpoint.name.replace(".", "_"),
-        "tags": [endpoint.name.partition(".")[0]],
+        "operationId": endpoint.name,
+        "tags": [endpoint.tag],
         "summary": summary.rstrip(".").replace("`", ""),
         "description": "\n\n".join(filter(None, [description.strip(), _audience(endpoint)])),
         "security": [] if endpoint.public else [{"oauth2": []}, {"bearer": []}],

@@ -9,6 +9,7 @@ from openapi_spec_validator import validate
 from starlette.routing import Mount
 
 from app import routes
+from core.checkout import CHECKOUT
 from core.problems import KINDS
 
 
@@ -44,6 +45,15 @@ def test_the_password_is_as_long_as_the_setting_asks(connect):
 def test_operations_are_named_once():
     names = [operation["operationId"] for operation in operations().values()]
     assert len(names) == len(set(names))
+
+
+def test_what_clients_were_generated_from_keeps_its_names():
+    """tests/operations.txt: method, path, operationId and tag of every operation."""
+    named = sorted(
+        f"{method} {path} {operation['operationId']} {operation['tags'][0]}"
+        for (method, path), operation in operations().items()
+    )
+    assert named == sorted((CHECKOUT / "tests" / "operations.txt").read_text().splitlines())
 
 
 def test_operations_say_what_they_do_and_for_whom():

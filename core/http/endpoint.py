@@ -1,6 +1,7 @@
 """One declaration per endpoint: decoding, checks, the answer and its description follow from it."""
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -91,7 +92,9 @@ class Endpoint:
 
     def __init__(self, handler: Callable[..., Awaitable[Any]], **facts: Any) -> None:
         self.handler = handler
-        self.name = f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}"
+        module = sys.modules[handler.__module__]
+        self.tag: str = getattr(module, "TAG", module.__name__.rpartition(".")[2])
+        self.name = f"{self.tag}_{handler.__name__}"
         self.status: int = facts["status"]
         self.also: Sequence[int] = facts["also"]
         self.problems: Sequence[Kind] = facts["problems"]
