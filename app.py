@@ -9,6 +9,7 @@ from functools import partial
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from background import budget, outbox
 from commands.main import main
 from core.auth.middleware import BearerAuth
 from core.http.cors import Cors
@@ -22,48 +23,46 @@ from core.process.application import Api
 from core.process.services import Services
 from core.process.sweeps import Sweep, sweeping
 from handlers import (
-    audit,
-    budget,
-    bulk,
+    auditoria,
     docs,
     health,
-    links,
+    idempotency,
     login,
+    mailed_links,
     metrics,
     oauth,
-    once,
-    outbox,
     recovery,
-    resumen,
-    sessions,
+    sesiones,
     throttle,
-    users,
+    usuarios,
     ventas,
+    ventas_bulk,
+    ventas_sums,
     verification,
 )
-from sql import sesiones
+from sql.sesiones import active
 
 routes = [
-    at("/user/", GET=users.index, POST=users.create),
-    at("/user/crear-usuario", POST=users.create),
-    at("/user/me", GET=users.show_me, PATCH=users.update_me, DELETE=users.remove_me),
+    at("/user/", GET=usuarios.index, POST=usuarios.create),
+    at("/user/crear-usuario", POST=usuarios.create),
+    at("/user/me", GET=usuarios.show_me, PATCH=usuarios.update_me, DELETE=usuarios.remove_me),
     at("/user/verificar", GET=verification.show, POST=verification.verify),
     at("/user/verificar/enviar", POST=verification.send),
-    at("/user/{id}", GET=users.show, PATCH=users.update, PUT=users.replace, DELETE=users.remove),
+    at("/user/{id}", GET=usuarios.show, PATCH=usuarios.update, PUT=usuarios.replace, DELETE=usuarios.remove),
     at("/user/{id}/venta", GET=ventas.of_user),
     at("/venta/", GET=ventas.index, POST=ventas.create),
-    at("/venta/lote", POST=bulk.create_many),
-    at("/venta/importar", POST=bulk.load),
-    at("/venta/exportar", GET=bulk.export),
-    at("/venta/resumen", GET=resumen.show),
+    at("/venta/lote", POST=ventas_bulk.create_many),
+    at("/venta/importar", POST=ventas_bulk.load),
+    at("/venta/exportar", GET=ventas_bulk.export),
+    at("/venta/resumen", GET=ventas_sums.show),
     at("/venta/{id}", GET=ventas.show, PATCH=ventas.update, DELETE=ventas.remove),
     at("/login/", POST=login.token),
     at("/login/revocar", POST=oauth.revoke),
-    at("/login/sesiones", GET=sessions.index, DELETE=sessions.remove_all),
-    at("/login/sesiones/{id}", DELETE=sessions.remove),
+    at("/login/sesiones", GET=sesiones.index, DELETE=sesiones.remove_all),
+    at("/login/sesiones/{id}", DELETE=sesiones.remove),
     at("/login/recuperar", POST=recovery.recover),
     at("/login/restablecer", GET=recovery.show, POST=recovery.reset),
-    at("/auditoria", GET=audit.index),
+    at("/auditoria", GET=auditoria.index),
     at("/", GET=docs.root),
     at("/docs", GET=docs.docs),
     at("/openapi.json", GET=docs.description),
@@ -83,7 +82,7 @@ async def no_route(scope: Scope, receive: Receive, send: Send) -> None:
 def stack(services: Services) -> ASGIApp:
     """The middleware, outermost last."""
     app: ASGIApp = Map(routes, default=no_route)
-    app = BearerAuth(app, services.tokens, services.known, partial(sesiones.active, services.db))
+    app = BearerAuth(app, services.tokens, services.known, partial(active, services.db))
     if origins := services.settings.cors_origins:
         app = Cors(
             app,
@@ -109,9 +108,9 @@ def stack(services: Services) -> ASGIApp:
 def sweeps(services: Services) -> list[Sweep]:
     """What each process does in the background, and how often."""
     return [
-        Sweep("idempotencia", partial(once.sweep, services), seconds=300),
-        Sweep("sesion", partial(sessions.sweep, services), seconds=3600),
-        Sweep("enlace", partial(links.sweep, services), seconds=3600),
+        Sweep("idempotencia", partial(idempotency.sweep, services), seconds=300),
+        Sweep("sesion", partial(sesiones.sweep, services), seconds=3600),
+        Sweep("enlace", partial(mailed_links.sweep, services), seconds=3600),
         Sweep("intento", partial(throttle.sweep, services), seconds=3600),
     ]
 
@@ -121,7 +120,7 @@ def application(environ: Mapping[str, str]) -> Api:
     async def serving() -> AsyncIterator[ASGIApp]:
         async with (
             start.services(environ) as services,
-            sessions.listening(services),
+            sesiones.listening(services),
             sweeping(sweeps(services)),
             outbox.sending(services),
             metrics.telling(services),

@@ -17,8 +17,8 @@ from core.problems import Problem
 from core.process import start
 from core.process.services import Services
 from handlers.fields import normal
-from handlers.passwords import check_password
-from handlers.users import NewUser
+from handlers.password_rules import check_password
+from handlers.usuarios import NewUser
 from sql import sesiones, usuarios
 from sql.usuarios import Credenciales
 

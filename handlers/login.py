@@ -7,8 +7,8 @@ from core.problems import BAD_CREDENTIALS, BAD_REFRESH, BAD_TOKEN_REQUEST, NOT_V
 from core.process.services import Services
 from handlers import throttle
 from handlers.fields import normal
-from handlers.sessions import idle_seconds
-from handlers.tokens import NO_STORE, OFFLINE, Token, TokenRequest, bad_request, issue, require
+from handlers.login_bodies import NO_STORE, OFFLINE, Token, TokenRequest, bad_request, issue, require
+from handlers.sesiones import idle_seconds
 from sql import auditoria, rotacion, sesiones, usuarios
 from sql.sesiones import Opened
 from sql.usuarios import Credenciales

@@ -6,7 +6,7 @@ from msgspec import Struct, structs
 
 from core.auth import refresh
 from core.http.endpoint import FORM, Answered, Reply, Request, endpoint
-from handlers.tokens import NO_STORE, OFFLINE
+from handlers.login_bodies import NO_STORE, OFFLINE
 from sql import sesiones
 
 REVOKED = Answered("El token ya no sirve")

@@ -10,8 +10,8 @@ from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
 from handlers import throttle
 from handlers.fields import Correo, Password, normal
-from handlers.links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
-from handlers.passwords import check_password
+from handlers.mailed_links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
+from handlers.password_rules import check_password
 from sql import enlaces, usuarios
 
 ANSWER_SECONDS = 0.5

@@ -9,10 +9,10 @@ from core.http.conditional import moved_on, tagged, wanted_versions
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body
 from core.problems import FORBIDDEN, MOVED_ON, NO_SALE, NO_USER, Problem
-from handlers.once import once
-from handlers.pages import make_cursor, page_headers, read_cursor
-from handlers.reading import up_to_date
-from handlers.venta_filters import SalesQuery, UserSalesQuery, filters, owner, whose
+from handlers.idempotency import once
+from handlers.keyset_pages import make_cursor, page_headers, read_cursor
+from handlers.read_database import up_to_date
+from handlers.ventas_filters import SalesQuery, UserSalesQuery, filters, owner, whose
 from sql import listado, usuarios, ventas
 from sql.listado import Filters, Place
 from sql.usuarios import Change

@@ -10,8 +10,8 @@ from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
 from core.process.services import Services
 from handlers import throttle
-from handlers.links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
-from handlers.once import once
+from handlers.idempotency import once
+from handlers.mailed_links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
 from sql import enlaces, usuarios
 
 SENT = Answered("Le enviamos un correo con un enlace que vence en 24 horas")

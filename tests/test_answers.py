@@ -12,7 +12,7 @@ from conftest import PASSWORD, SETTINGS, member, problem
 
 from core.auth.sealing import Keys
 from handlers import throttle
-from handlers.links import Link, make_token
+from handlers.mailed_links import Link, make_token
 from sql.intentos import Limit
 
 BODIES = {key: operation for key, operation in operations().items() if "requestBody" in operation}

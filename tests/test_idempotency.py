@@ -13,7 +13,7 @@ from fleets import until
 from app import routes
 from core.http.endpoint import Methods
 from core.process import start
-from handlers import once
+from handlers import idempotency
 
 SALE = {"venta": 100, "ventas_productos": 1}
 CSV = {"Content-Type": "text/csv"}
@@ -227,7 +227,7 @@ def test_the_sweep_forgets_what_expired_and_nothing_else(database, beto, rows):
 
     async def sweep():
         async with start.services({"DATABASE_URL": database}) as services:
-            await once.sweep(services)
+            await idempotency.sweep(services)
 
     asyncio.run(sweep())
     assert rows("SELECT clave FROM idempotencia") == [("new",)]

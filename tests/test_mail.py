@@ -18,7 +18,7 @@ AGAIN = "UPDATE enlace SET proximo = now() WHERE proximo IS NOT NULL"
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch):
-    monkeypatch.setattr("handlers.outbox.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("background.outbox.LOOK_SECONDS", 0.2)
 
 
 @pytest.fixture(scope="module")

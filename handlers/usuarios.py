@@ -24,11 +24,13 @@ from core.problems import (
 )
 from handlers import throttle, verification
 from handlers.fields import Correo, Direccion, Nombre, Password, Telefono, Username, normal
-from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor
-from handlers.passwords import check_password
-from handlers.reading import up_to_date
+from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
+from handlers.password_rules import check_password
+from handlers.read_database import up_to_date
 from sql import auditoria, directorio, usuarios
 from sql.usuarios import Change, Perfil, Publico
+
+TAG = "users"
 
 CREATED = "Usuario creado correctamente"
 UPDATED = Answered("Usuario actualizado correctamente")

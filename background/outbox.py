@@ -6,11 +6,11 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from background.letters import compose
 from core.problems import DatabaseUnavailable
 from core.process.mail import Mail, MailError, Undeliverable
 from core.process.services import Services
-from handlers.letters import compose
-from handlers.links import Link, make_token
+from handlers.mailed_links import Link, make_token
 from sql import enlaces
 
 LOOK_SECONDS = 5

@@ -14,9 +14,11 @@ from core.http.endpoint import Answered, Reply, Request, endpoint, shown_id
 from core.http.validation import Query
 from core.problems import NO_SESSION, Problem
 from core.process.services import Services
-from handlers.pages import PageQuery, make_cursor, page_headers, read_cursor
+from handlers.keyset_pages import PageQuery, make_cursor, page_headers, read_cursor
 from sql import sesiones
 from sql.sesiones import Sesion
+
+TAG = "sessions"
 
 NEWEST = 2**63 - 1
 ENDED = Answered("Sesión terminada correctamente")

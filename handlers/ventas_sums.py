@@ -5,10 +5,12 @@ from typing import Literal
 from core.http.endpoint import Request, endpoint
 from core.http.validation import Query
 from core.problems import FORBIDDEN, invalid
-from handlers.reading import up_to_date
-from handlers.venta_filters import Desde, Hasta, Seller, end, first_moment, whose
+from handlers.read_database import up_to_date
+from handlers.ventas_filters import Desde, Hasta, Seller, end, first_moment, whose
 from sql import resumen
 from sql.resumen import MOST_ROWS, Suma, TooManyRows
+
+TAG = "resumen"
 
 
 class SummaryQuery(Query, frozen=True):

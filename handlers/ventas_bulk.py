@@ -12,14 +12,16 @@ from core.http.streams import Download, Stream
 from core.http.validation import Error, Query
 from core.problems import BUSY, FORBIDDEN, DatabaseUnavailable, invalid_fields
 from core.process.services import Services
-from handlers.once import once
-from handlers.reading import up_to_date
-from handlers.venta_filters import ExportQuery, filters, whose
+from handlers.idempotency import once
+from handlers.read_database import up_to_date
 from handlers.ventas import NewVenta
+from handlers.ventas_filters import ExportQuery, filters, whose
 from sql import exportacion, importacion, ventas
 from sql.importacion import InvalidFile
 from sql.listado import Filters
 from sql.renglones import Formato
+
+TAG = "bulk"
 
 FORMATS: dict[str, Formato] = {"text/csv": "csv", "application/x-ndjson": "ndjson"}
 EXAMPLES = {

@@ -10,7 +10,7 @@ from core.auth.tokens import Caller
 from core.http.validation import Query
 from core.problems import invalid
 from handlers.fields import text
-from handlers.pages import ListQuery
+from handlers.keyset_pages import ListQuery
 from sql.listado import Filters
 from sql.ventas import Id, Importe
 

@@ -6,11 +6,13 @@ from msgspec import Meta
 
 from core.auth.tokens import Id
 from core.http.endpoint import Reply, Request, endpoint
-from handlers.pages import ListQuery, make_cursor, page_headers, read_cursor
-from handlers.reading import up_to_date
-from handlers.venta_filters import Desde, Hasta, end, first_moment
+from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
+from handlers.read_database import up_to_date
+from handlers.ventas_filters import Desde, Hasta, end, first_moment
 from sql import auditoria
 from sql.auditoria import Filters, Place, Registro
+
+TAG = "audit"
 
 Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[a-z_]+\Z")]
 
