@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from core.problems import DatabaseUnavailable
 from core.process.services import Services
-from sql import conexiones
+from sql import connections
 
 log = logging.getLogger("ventas")
 
@@ -31,7 +31,7 @@ async def _watch(services: Services) -> None:
     listener = 1
     needed = processes * (settings.db_pool_max + listener)
     try:
-        allowed = await conexiones.allowed(services.db)
+        allowed = await connections.allowed(services.db)
     except DatabaseUnavailable:
         return
     if needed > allowed:

@@ -15,7 +15,7 @@ from core.migrating.migrations import MigrationError
 from core.process import start
 from core.process.application import StartError
 from core.process.settings import Settings
-from sql import particiones
+from sql import auditoria_months
 
 DESCRIPTION = "The API over PostgreSQL for users and their sales. Without a command it serves."
 
@@ -64,9 +64,9 @@ def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
     with start.direct_url(settings) as url:
         code = migrate.run(chosen, url)
         if code == 0 and migrate.applies(chosen):
-            particiones.make_months(url)
+            auditoria_months.make_months(url)
             if settings.audit_months:
-                particiones.drop_months(url, keep=settings.audit_months)
+                auditoria_months.drop_months(url, keep=settings.audit_months)
         return code
 
 

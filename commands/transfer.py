@@ -15,10 +15,10 @@ import msgspec
 from commands.progress import Bar
 from core.database.database import Transaction, open_database
 from core.problems import Problem
-from sql import exportacion, importacion, listado, usuarios
-from sql.importacion import InvalidFile
-from sql.listado import Filters
+from sql import usuarios, ventas_export, ventas_import, ventas_list
 from sql.renglones import Formato
+from sql.ventas_import import InvalidFile
+from sql.ventas_list import Filters
 
 CHUNK = 64 * 1024
 EXIT_CODES = """
@@ -96,7 +96,7 @@ async def _import(arguments: argparse.Namespace, url: str, formato: Formato) -> 
     done, doing = ("checked", "checking") if arguments.simulate else ("imported", "inserting")
     with _source(arguments.file) as source, Bar(os.fstat(source.fileno()).st_size, f"{doing} them") as bar:
         async with _transaction(url) as tx:
-            loaded = await importacion.load(
+            loaded = await ventas_import.load(
                 tx.connection,
                 chunks(),
                 formato,
@@ -113,8 +113,8 @@ async def _export(arguments: argparse.Namespace, url: str, formato: Formato) -> 
     async with _transaction(url) as tx:
         user_id = await _user_id(tx, arguments.user)
         filters = Filters(usuario_id=user_id, desde=arguments.since, hasta=arguments.until)
-        with Bar(await listado.estimate(tx, filters)) as bar, _target(arguments.file) as target:
-            async with aclosing(exportacion.export(tx.connection, filters, formato)) as blocks:
+        with Bar(await ventas_list.estimate(tx, filters)) as bar, _target(arguments.file) as target:
+            async with aclosing(ventas_export.export(tx.connection, filters, formato)) as blocks:
                 async for block in blocks:
                     target.write(block)
                     rows += block.count(b"\n")

@@ -3,9 +3,9 @@
 from msgspec import Struct
 
 from core.http.endpoint import Request, endpoint
-from core.migrating import migrations
+from core.migrating.migrations import names
 from core.problems import NOT_MIGRATED, STOPPING, DatabaseUnavailable, stopping
-from sql import migraciones
+from sql.migrations import applied
 
 
 class Health(Struct, frozen=True):
@@ -23,6 +23,6 @@ async def ready(request: Request) -> Health:
     """Tell whether requests can be served: the process goes on, the database answers and has every migration."""
     if request.services.shutdown.begun:
         raise stopping()
-    if set(migrations.names()) - await migraciones.applied(request.services.db):
+    if set(names()) - await applied(request.services.db):
         raise DatabaseUnavailable(NOT_MIGRATED)
     return Health("listo")

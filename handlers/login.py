@@ -9,7 +9,7 @@ from handlers import throttle
 from handlers.fields import normal
 from handlers.login_bodies import NO_STORE, OFFLINE, Token, TokenRequest, bad_request, issue, require
 from handlers.sesiones import idle_seconds
-from sql import auditoria, rotacion, sesiones, usuarios
+from sql import auditoria, sesiones, sesiones_rotation, usuarios
 from sql.sesiones import Opened
 from sql.usuarios import Credenciales
 
@@ -91,7 +91,7 @@ async def _renew(request: Request, text: str) -> Token:
     used = refresh.read(services.keys, text)
     if used is None:
         raise _bad_refresh()
-    rotation = await rotacion.rotate(
+    rotation = await sesiones_rotation.rotate(
         services.db,
         used,
         request.origin,

@@ -5,7 +5,7 @@ import asyncio
 from core.database.database import Database
 from core.problems import DatabaseUnavailable
 from core.process.services import Services
-from sql import seguimiento
+from sql import replication
 
 LOOKS = 5
 PAUSE_SECONDS = 0.01
@@ -18,10 +18,10 @@ async def up_to_date(services: Services) -> Database:
     one that is away, or is no follower any more, is not used."""
     if services.read_db is services.db:
         return services.db
-    lsn = await seguimiento.written(services.db)
+    lsn = await replication.written(services.db)
     try:
         for _ in range(LOOKS):
-            if await seguimiento.replayed(services.read_db, lsn):
+            if await replication.replayed(services.read_db, lsn):
                 return services.read_db
             await asyncio.sleep(PAUSE_SECONDS)
     except DatabaseUnavailable:

@@ -27,7 +27,7 @@ from handlers.fields import Correo, Direccion, Nombre, Password, Telefono, Usern
 from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.password_rules import check_password
 from handlers.read_database import up_to_date
-from sql import auditoria, directorio, usuarios
+from sql import auditoria, usuarios, usuarios_list
 from sql.usuarios import Change, Perfil, Publico
 
 TAG = "users"
@@ -132,16 +132,16 @@ async def create(request: Request, new: NewUser) -> Created:
 async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
     """List users, by rising id."""
     after = read_cursor(request, "usuarios", query.despues, int) or 0
-    filters = directorio.Filters(query.q and normal(query.q), query.estado, query.rol)
+    filters = usuarios_list.Filters(query.q and normal(query.q), query.estado, query.rol)
     db = await up_to_date(request.services)
-    found = await directorio.page(db, filters, after=after, limit=query.limit + 1)
+    found = await usuarios_list.page(db, filters, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     cursor = make_cursor(request, "usuarios", page[-1].id) if len(found) > len(page) else None
     total = None
     if query.total == "exacto":
-        total = await directorio.count(db, filters)
+        total = await usuarios_list.count(db, filters)
     elif query.total == "estimado":
-        total = await directorio.estimate(db)
+        total = await usuarios_list.estimate(db)
     return Reply(page, page_headers(request, cursor, total))
 
 

@@ -13,10 +13,10 @@ from handlers.idempotency import once
 from handlers.keyset_pages import make_cursor, page_headers, read_cursor
 from handlers.read_database import up_to_date
 from handlers.ventas_filters import SalesQuery, UserSalesQuery, filters, owner, whose
-from sql import listado, usuarios, ventas
-from sql.listado import Filters, Place
+from sql import usuarios, ventas, ventas_list
 from sql.usuarios import Change
 from sql.ventas import Id, Importe, Productos, Venta
+from sql.ventas_list import Filters, Place
 
 LIST = "ventas"
 CREATED = "Venta creada correctamente"
@@ -126,14 +126,14 @@ def no_user(shown: str) -> Problem:
 async def _page(request: Request, query: UserSalesQuery, chosen: Filters) -> Reply[list[Venta]]:
     db = await up_to_date(request.services)
     after = read_cursor(request, LIST, query.despues, Place)
-    found = await listado.page(db, chosen, after=after, limit=query.limit + 1)
+    found = await ventas_list.page(db, chosen, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     cursor = None
     if len(found) > len(page):
         cursor = make_cursor(request, LIST, Place(page[-1].creacion, page[-1].id))
     total = None
     if query.total:
-        total = await (listado.count if query.total == "exacto" else listado.estimate)(db, chosen)
+        total = await (ventas_list.count if query.total == "exacto" else ventas_list.estimate)(db, chosen)
     return Reply(page, page_headers(request, cursor, total))
 
 

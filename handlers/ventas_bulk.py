@@ -16,10 +16,10 @@ from handlers.idempotency import once
 from handlers.read_database import up_to_date
 from handlers.ventas import NewVenta
 from handlers.ventas_filters import ExportQuery, filters, whose
-from sql import exportacion, importacion, ventas
-from sql.importacion import InvalidFile
-from sql.listado import Filters
+from sql import ventas, ventas_export, ventas_import
 from sql.renglones import Formato
+from sql.ventas_import import InvalidFile
+from sql.ventas_list import Filters
 
 TAG = "bulk"
 
@@ -82,7 +82,7 @@ async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Impo
     ignored. An error names each bad line by its `linea`, which counts from 1; the first 100."""
     async with _transfer(request.services, request.db) as tx:
         try:
-            loaded = await importacion.load(
+            loaded = await ventas_import.load(
                 tx.connection,
                 aiter(file),
                 FORMATS[file.media],
@@ -110,7 +110,7 @@ async def export(request: Request, query: ExportQuery) -> Download:
 async def _blocks(services: Services, chosen: Filters, formato: Formato) -> AsyncGenerator[bytes, None]:
     async with (
         _transfer(services, await up_to_date(services)) as tx,
-        aclosing(exportacion.export(tx.connection, chosen, formato)) as blocks,
+        aclosing(ventas_export.export(tx.connection, chosen, formato)) as blocks,
     ):
         async for block in blocks:
             yield block

@@ -11,8 +11,8 @@ from core.http.validation import Query
 from core.problems import invalid
 from handlers.fields import text
 from handlers.keyset_pages import ListQuery
-from sql.listado import Filters
 from sql.ventas import Id, Importe
+from sql.ventas_list import Filters
 
 MOMENT = "una fecha como 2026-01-31, o una fecha y hora RFC 3339 como 2026-01-31T10:00:00Z"
 DAY = len("2026-01-31")

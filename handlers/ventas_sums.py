@@ -7,8 +7,8 @@ from core.http.validation import Query
 from core.problems import FORBIDDEN, invalid
 from handlers.read_database import up_to_date
 from handlers.ventas_filters import Desde, Hasta, Seller, end, first_moment, whose
-from sql import resumen
-from sql.resumen import MOST_ROWS, Suma, TooManyRows
+from sql import ventas_sums
+from sql.ventas_sums import MOST_ROWS, Suma, TooManyRows
 
 TAG = "resumen"
 
@@ -34,7 +34,7 @@ async def show(request: Request, query: SummaryQuery) -> list[Suma]:
     db = await up_to_date(request.services)
     try:
         if query.por == "usuario":
-            return await resumen.by_user(db, usuario_id=usuario_id, desde=desde, hasta=hasta)
-        return await resumen.by_period(db, query.por, usuario_id=usuario_id, desde=desde, hasta=hasta)
+            return await ventas_sums.by_user(db, usuario_id=usuario_id, desde=desde, hasta=hasta)
+        return await ventas_sums.by_period(db, query.por, usuario_id=usuario_id, desde=desde, hasta=hasta)
     except TooManyRows:
         raise invalid("desde", f"da más de {MOST_ROWS} filas: acorte el lapso o sume por mes") from None

@@ -8,7 +8,7 @@ import pytest
 from conftest import PASSWORD, log_in, new_user, problem
 from test_refresh import offline, renew
 
-from sql.particiones import make_months
+from sql.auditoria_months import make_months
 
 FIELDS = {
     "id",

@@ -12,9 +12,9 @@ from msgspec import json as msgspec_json
 from psycopg.pq import TransactionStatus
 
 from core.database.database import open_database
-from sql import listado
-from sql.exportacion import BLOCK, export
-from sql.listado import Filters
+from sql import ventas_list
+from sql.ventas_export import BLOCK, export
+from sql.ventas_list import Filters
 
 SALES = 3000
 CELL = re.compile(r"[0-9]+|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
@@ -85,7 +85,7 @@ def test_a_line_of_ndjson_is_a_sale_as_the_api_writes_it(run, ids, database):
     async def first():
         async with open_database(database) as db:
             return (
-                await listado.page(
+                await ventas_list.page(
                     db, Filters(hasta=datetime.fromisoformat("2026-01-01T01:00Z")), after=None, limit=1
                 )
             )[0]
@@ -110,7 +110,9 @@ def test_it_has_what_the_list_has_in_the_other_order(run, ids, database, of_user
 
     async def listed():
         async with open_database(database) as db:
-            return await listado.page(db, filters, after=None, limit=SALES), await listado.count(db, filters)
+            return await ventas_list.page(db, filters, after=None, limit=SALES), await ventas_list.count(
+                db, filters
+            )
 
     page, count = asyncio.run(listed())
     exported = [int(line.split(",")[0]) for line in _exported(run, filters).splitlines()[1:]]

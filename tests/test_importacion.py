@@ -8,9 +8,9 @@ import pytest
 from psycopg.pq import TransactionStatus
 
 from core.lines import SLICE
-from sql.exportacion import export
-from sql.importacion import InvalidFile, load
-from sql.listado import Filters
+from sql.ventas_export import export
+from sql.ventas_import import InvalidFile, load
+from sql.ventas_list import Filters
 
 HEAD = b"venta,ventas_productos\n"
 

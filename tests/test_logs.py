@@ -102,7 +102,7 @@ def test_a_defect_leaves_its_stack_but_not_its_words(
     assert (line["level"], line["status"]) == ("error", 500)
     assert line["request_id"] == answer.headers["x-request-id"]
     assert line["stack"].startswith("UndefinedTable 42P01: core/http/outermost.py:")
-    assert "sql/migraciones.py:" in line["stack"]
+    assert "sql/migrations.py:" in line["stack"]
     assert "_yoyo_migration" not in "".join(output)
 
 

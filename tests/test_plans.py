@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from conftest import database_url, new_database
 
-from sql import particiones
+from sql import auditoria_months
 from sql.catalogue import Statement, statements
 from sql.plans import Planner, planning
 
@@ -128,7 +128,7 @@ def _nodes(node: dict[str, Any], table: str | None, tables: set[str]) -> Iterato
 def large(postgres: str, template: str) -> Iterator[Large]:
     with new_database(postgres, "large", template=template) as name:
         url = database_url(postgres, name)
-        particiones.make_months(url, say=lambda line: None)
+        auditoria_months.make_months(url, say=lambda line: None)
         with closing(psycopg.connect(url, autocommit=True)) as connection:
             _fill(connection)
             with planning(url) as planner:

@@ -13,7 +13,7 @@ from app import sweeps
 from commands.main import main
 from core.database.database import Database
 from core.process import start
-from sql import enlaces, idempotencia, intentos, particiones, sesiones
+from sql import auditoria_months, enlaces, idempotencia, intentos, sesiones
 
 Rows = Callable[..., list[tuple]]
 
@@ -156,9 +156,9 @@ def test_a_month_that_is_being_read_is_left_for_the_next_time(database: str, row
     said: list[str] = []
     with psycopg.connect(database) as report:
         report.execute("SELECT count(*) FROM auditoria")
-        particiones.drop_months(database, keep=0, say=said.append)
+        auditoria_months.drop_months(database, keep=0, say=said.append)
         assert said == ["auditoria_2001_02: left for the next time, canceling statement due to lock timeout"]
-    particiones.drop_months(database, keep=0, say=said.append)
+    auditoria_months.drop_months(database, keep=0, say=said.append)
     assert said[1:] == ["auditoria_2001_02: dropped, it was kept long enough"]
 
 

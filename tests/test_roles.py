@@ -13,7 +13,7 @@ from psycopg.errors import InsufficientPrivilege
 from commands.main import main
 from core.migrating import guard
 from core.migrating.migrations import pending
-from sql import particiones
+from sql import auditoria_months
 from sql.catalogue import Statement, statements
 from sql.plans import STAGING, Planner, planning, query_of
 
@@ -196,7 +196,7 @@ def test_an_owner_who_is_no_superuser_migrates_and_grants_as_often_as_they_like(
             with psycopg.connect(url, autocommit=True) as owner:
                 owner.execute(ROLES.read_text("utf-8"))
                 owner.execute(ROLES.read_text("utf-8"))
-            particiones.make_months(url, say=lambda line: None)
+            auditoria_months.make_months(url, say=lambda line: None)
             with running({"DATABASE_URL": url_as("ventas_app", url)}) as address:
                 assert httpx.get(f"{address}/readyz", verify=NO_TLS).status_code == 200
         finally:

@@ -25,7 +25,7 @@ WITHOUT_A_NAME = {
     "core/local/data_directory.py": {"CREATE DATABASE ventas\n"},
     "core/database/database.py": {"SELECT 1 AS n"},
     "core/database/pool.py": {"SET timezone = 'UTC'"},
-    "sql/particiones.py": {"SET LOCAL lock_timeout = '1s'", "SET LOCAL lock_timeout = '100ms'"},
+    "sql/auditoria_months.py": {"SET LOCAL lock_timeout = '1s'", "SET LOCAL lock_timeout = '100ms'"},
     "sql/plans.py": {"SET LOCAL plan_cache_mode = force_generic_plan"},
 }
 # What runs on the application's connections beside the catalogue, as pg_stat_statements has it.
@@ -119,10 +119,10 @@ def test_the_command_asks_the_database_for_plans(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database)
-    assert main(["queries", "ventas.by_id", "importacion", "--plan"]) == 0
+    assert main(["queries", "ventas.by_id", "ventas_import", "--plan"]) == 0
     shown = capsys.readouterr().out
     assert "parameters  id bigint[], owner bigint[]" in shown
-    assert "importacion.copy" in shown
+    assert "ventas_import.copy" in shown
     assert "on venta v" in shown
 
 
@@ -151,11 +151,11 @@ def test_pg_stat_activity_shows_the_name(ana: httpx.Client, rows: Callable[..., 
     ana.get("/user/")
     shown = rows("SELECT query FROM pg_stat_activity WHERE application_name = 'ventas' AND state = 'idle'")
     names = {name for (query,) in shown for name in re.findall(r"\A\n-- ([\w.]+): ", query)}
-    assert {"usuarios.profile", "directorio.page"} <= names
+    assert {"usuarios.profile", "usuarios_list.page"} <= names
 
 
 def test_the_part_that_pg_stat_statements_keeps_has_the_name(database: str) -> None:
-    sent = named(BY_NAME["migraciones.applied"].text)
+    sent = named(BY_NAME["migrations.applied"].text)
     told: list[str] = []
     with psycopg.connect(database, autocommit=True) as connection:
         connection.add_notice_handler(lambda notice: told.append(notice.message_detail or ""))
@@ -164,7 +164,7 @@ def test_the_part_that_pg_stat_statements_keeps_has_the_name(database: str) -> N
         connection.execute(sent)
     [(begin, length)] = re.findall(r":stmt_location (\d+) :stmt_len (\d+)", " ".join(told[-1].split()))
     assert length == "0"  # to the end
-    assert sent[int(begin) :].endswith(" -- migraciones.applied")
+    assert sent[int(begin) :].endswith(" -- migrations.applied")
 
 
 @pytest.mark.skipif(not PROGRAMS, reason="this machine has no pg_stat_statements")

@@ -16,14 +16,14 @@ from sql.renglones_csv import Csv
 READERS: dict[Formato, type[Renglones]] = {"csv": Csv, "ndjson": Ndjson}
 
 SETTINGS = """
--- importacion.settings: a load takes as long as its file; a time without an offset is UTC; uses no index
+-- ventas_import.settings: a load takes as long as its file; a time without an offset is UTC; uses no index
 SELECT set_config('statement_timeout', '0', true),
        set_config('TimeZone', 'UTC', true),
        set_config('DateStyle', 'ISO', true)
 """
 
 CREATE = """
--- importacion.create: where the rows wait until all are known to be good, at most to the end of the transaction;
+-- ventas_import.create: where the rows wait until all are known to be good, at most to the end of the transaction;
 -- uses no index
 CREATE TEMPORARY TABLE importacion (
     linea            bigint NOT NULL,
@@ -35,13 +35,13 @@ CREATE TEMPORARY TABLE importacion (
 """
 
 COPY = """
--- importacion.copy: rows that the API has read and checked one by one; uses no index
+-- ventas_import.copy: rows that the API has read and checked one by one; uses no index
 COPY importacion (linea, usuario_id, venta, ventas_productos, creacion)
 FROM STDIN (FORMAT csv, NULL 'null')
 """
 
 REFUSED = """
--- importacion.refused: rows whose owner does not exist, or whose time is not of the years 1 to 9999 in UTC;
+-- ventas_import.refused: rows whose owner does not exist, or whose time is not of the years 1 to 9999 in UTC;
 -- reads the whole table; uses usuario_pkey
 SELECT i.linea, u.id IS NULL
   FROM importacion AS i
@@ -54,7 +54,7 @@ SELECT i.linea, u.id IS NULL
 """
 
 INSERT = """
--- importacion.insert: the staged rows become sales, with ids that rise with their lines; reads the whole table
+-- ventas_import.insert: the staged rows become sales, with ids that rise with their lines; reads the whole table
 INSERT INTO venta (usuario_id, venta, ventas_productos, creacion)
 SELECT usuario_id, venta, ventas_productos, coalesce(creacion, now())
   FROM importacion

@@ -28,8 +28,8 @@ class Rotation(Struct, frozen=True):
 
 
 ROTATE = """
--- rotacion.rotate: takes a refresh token; the one before it, within the grace, finds the current one; an older one
--- ends the session; uses sesion_pkey, usuario_pkey
+-- sesiones_rotation.rotate: takes a refresh token; the one before it, within the grace, finds the current one; an older
+-- one ends the session; uses sesion_pkey, usuario_pkey
 WITH held AS (
     SELECT s.usuario_id, s.id, s.contador, u.rol,
            CASE WHEN s.contador = %(counter)s THEN 'rotated'

@@ -13,13 +13,13 @@ from psycopg.waiting import WAIT_R
 
 from core.database.errors import as_problems
 from core.database.naming import named
-from sql.listado import MATCHING, MATCHING_OF_USER, Filters
 from sql.renglones import Formato
+from sql.ventas_list import MATCHING, MATCHING_OF_USER, Filters
 
 BLOCK = 64 * 1024
 
 SETTINGS = """
--- exportacion.settings: an export takes as long as its reader; times as 2026-01-31 10:00:00+00; uses no index
+-- ventas_export.settings: an export takes as long as its reader; times as 2026-01-31 10:00:00+00; uses no index
 SELECT set_config('statement_timeout', '0', true),
        set_config('TimeZone', 'UTC', true),
        set_config('DateStyle', 'ISO', true)
@@ -36,25 +36,25 @@ OLDEST_FIRST = """
 """
 
 CSV = f"""
--- exportacion.csv: everyone's sales as CSV, oldest first; reads all that match; uses venta_creacion_idx
+-- ventas_export.csv: everyone's sales as CSV, oldest first; reads all that match; uses venta_creacion_idx
 COPY (
 {AS_CSV}{MATCHING}{OLDEST_FIRST}) TO STDOUT (FORMAT csv, HEADER)
 """
 
 CSV_OF_USER = f"""
--- exportacion.csv_of_user: one user's sales as CSV, oldest first; uses venta_usuario_id_creacion_idx
+-- ventas_export.csv_of_user: one user's sales as CSV, oldest first; uses venta_usuario_id_creacion_idx
 COPY (
 {AS_CSV}{MATCHING_OF_USER}{OLDEST_FIRST}) TO STDOUT (FORMAT csv, HEADER)
 """
 
 NDJSON = f"""
--- exportacion.ndjson: everyone's sales as NDJSON, oldest first; reads all that match; uses venta_creacion_idx
+-- ventas_export.ndjson: everyone's sales as NDJSON, oldest first; reads all that match; uses venta_creacion_idx
 COPY (
 {AS_NDJSON}{MATCHING}{OLDEST_FIRST}) TO STDOUT
 """
 
 NDJSON_OF_USER = f"""
--- exportacion.ndjson_of_user: one user's sales as NDJSON, oldest first; uses venta_usuario_id_creacion_idx
+-- ventas_export.ndjson_of_user: one user's sales as NDJSON, oldest first; uses venta_usuario_id_creacion_idx
 COPY (
 {AS_NDJSON}{MATCHING_OF_USER}{OLDEST_FIRST}) TO STDOUT
 """

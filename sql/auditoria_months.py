@@ -13,17 +13,17 @@ MONTHS_AHEAD = 12
 
 # Attaching locks out nobody who reads or adds records: only auditoria_resto is closed, while it is looked through.
 CREATE = """
--- particiones.create: a table like auditoria; uses no index
+-- auditoria_months.create: a table like auditoria; uses no index
 CREATE TABLE {name} (LIKE auditoria INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
 """
 
 ATTACH = """
--- particiones.attach: gives a month's records a table of their own; uses no index
+-- auditoria_months.attach: gives a month's records a table of their own; uses no index
 ALTER TABLE auditoria ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end})
 """
 
 MONTHS = """
--- particiones.months: which months have a table of their own, oldest first; uses no index
+-- auditoria_months.months: which months have a table of their own, oldest first; uses no index
 SELECT relname
   FROM pg_class
  WHERE relispartition
@@ -33,12 +33,12 @@ SELECT relname
 """
 
 DROP = """
--- particiones.drop: forgets a month's records at once; uses no index
+-- auditoria_months.drop: forgets a month's records at once; uses no index
 DROP TABLE {name}
 """
 
 FORGET = """
--- particiones.forget: forgets records of months that have no table of their own; reads all that match;
+-- auditoria_months.forget: forgets records of months that have no table of their own; reads all that match;
 -- uses auditoria_creacion_idx
 DELETE FROM auditoria_resto
  WHERE creacion < %(oldest)s

@@ -27,7 +27,7 @@ class Filters(Struct, frozen=True):
 EVERYONE = Filters()
 
 PAGE = """
--- directorio.page: for each asker, the users after a given id; uses usuario_pkey
+-- usuarios_list.page: for each asker, the users after a given id; uses usuario_pkey
 SELECT asked.n, u.id, u.username, u.nombre, u.apellido, u.correo
   FROM unnest(%(after)s::bigint[], %(limit)s::bigint[]) WITH ORDINALITY AS asked (after, "limit", n)
  CROSS JOIN LATERAL (
@@ -40,7 +40,7 @@ SELECT asked.n, u.id, u.username, u.nombre, u.apellido, u.correo
 """
 
 PAGE_BY_ESTADO = """
--- directorio.page_by_estado: the users that have an estado, or any, after a given id; uses usuario_pkey
+-- usuarios_list.page_by_estado: the users that have an estado, or any, after a given id; uses usuario_pkey
 SELECT id, username, nombre, apellido, correo
   FROM usuario
  WHERE id > %(after)s
@@ -52,7 +52,7 @@ SELECT id, username, nombre, apellido, correo
 # Not `rol = …`: then its index would give the order no sooner than usuario_pkey, which may be read instead from end to
 # end for the few who are admin.
 PAGE_BY_ROL = """
--- directorio.page_by_rol: the users of one rol after a given id; uses usuario_rol_idx
+-- usuarios_list.page_by_rol: the users of one rol after a given id; uses usuario_rol_idx
 SELECT id, username, nombre, apellido, correo
   FROM usuario
  WHERE rol = ANY (ARRAY[%(rol)s])
@@ -71,7 +71,7 @@ MATCHING = """
    AND (%(rol)s::text IS NULL OR rol = %(rol)s)"""
 
 PAGE_BY_PREFIX = f"""
--- directorio.page_by_prefix: the users whose names or correo begin so, after a given id; reads all that match;
+-- usuarios_list.page_by_prefix: the users whose names or correo begin so, after a given id; reads all that match;
 -- uses usuario_username_key, usuario_correo_key, usuario_nombre_idx, usuario_apellido_idx, usuario_pkey
 WITH matching AS MATERIALIZED (
 SELECT id
@@ -85,7 +85,7 @@ SELECT id, username, nombre, apellido, correo
 """
 
 COUNT = """
--- directorio.count: how many users a list has in all, when asked; reads the whole table
+-- usuarios_list.count: how many users a list has in all, when asked; reads the whole table
 SELECT count(*)
   FROM usuario
  WHERE (%(estado)s::boolean IS NULL OR estado = %(estado)s)
@@ -93,14 +93,14 @@ SELECT count(*)
 """
 
 COUNT_BY_PREFIX = f"""
--- directorio.count_by_prefix: how many users a search has in all, when asked; reads all that match;
+-- usuarios_list.count_by_prefix: how many users a search has in all, when asked; reads all that match;
 -- uses usuario_username_key, usuario_correo_key, usuario_nombre_idx, usuario_apellido_idx
 SELECT count(*)
   FROM usuario{MATCHING}
 """
 
 ESTIMATE = """
--- directorio.estimate: about how many users there are, as of the last ANALYZE; uses no index
+-- usuarios_list.estimate: about how many users there are, as of the last ANALYZE; uses no index
 SELECT greatest(reltuples, 0)::bigint
   FROM pg_class
  WHERE oid = 'usuario'::regclass

@@ -67,16 +67,16 @@ SELECT periodo::date, coalesce(ventas, 0), coalesce(productos, 0), coalesce(impo
 """
 
 OF_ALL_BY_PERIOD = f"""
--- resumen.of_all_by_period: everyone's sales by period, zeros where there are none, from the first sale to the later
--- of the last one and now where no bounds are given; reads all that match; uses venta_creacion_idx\
+-- ventas_sums.of_all_by_period: everyone's sales by period, zeros where there are none, from the first sale to the
+-- later of the last one and now where no bounds are given; reads all that match; uses venta_creacion_idx\
 {BY_PERIOD.format(sales=SALES)}"""
 
 OF_USER_BY_PERIOD = f"""
--- resumen.of_user_by_period: the same of one user; reads all that match; uses venta_usuario_id_creacion_idx\
+-- ventas_sums.of_user_by_period: the same of one user; reads all that match; uses venta_usuario_id_creacion_idx\
 {BY_PERIOD.format(sales=SALES_OF_USER)}"""
 
 OF_ALL_BY_USER = f"""
--- resumen.of_all_by_user: what each user sold, of those who sold something; reads all that match;
+-- ventas_sums.of_all_by_user: what each user sold, of those who sold something; reads all that match;
 -- uses venta_creacion_idx
 WITH sold AS MATERIALIZED (
     SELECT usuario_id, count(*) AS ventas, sum(ventas_productos) AS productos, sum(venta) AS importe{SALES}
@@ -89,7 +89,7 @@ SELECT usuario_id, ventas, productos, importe
 """
 
 OF_USER_BY_USER = f"""
--- resumen.of_user_by_user: what one user sold; reads all that match; uses venta_usuario_id_creacion_idx
+-- ventas_sums.of_user_by_user: what one user sold; reads all that match; uses venta_usuario_id_creacion_idx
 SELECT usuario_id, count(*), sum(ventas_productos), sum(venta){SALES_OF_USER}
  GROUP BY usuario_id
  LIMIT {MOST_ROWS + 1}

@@ -3,7 +3,7 @@
 from core.database.database import Database
 
 APPLIED = """
--- migraciones.applied: which migrations the database has; reads the whole table, a row each
+-- migrations.applied: which migrations the database has; reads the whole table, a row each
 SELECT migration_id
   FROM _yoyo_migration
 """

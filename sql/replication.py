@@ -3,13 +3,13 @@
 from core.database.database import Database
 
 WRITTEN = """
--- seguimiento.written: how far the primary's log has come, for who is about to read a follower; uses no index
+-- replication.written: how far the primary's log has come, for who is about to read a follower; uses no index
 SELECT asked.n, pg_current_wal_lsn()::text
   FROM unnest(%(asked)s::boolean[]) WITH ORDINALITY AS asked (asked, n)
 """
 
 REPLAYED = """
--- seguimiento.replayed: whether the follower has come as far as each asker needs; uses no index
+-- replication.replayed: whether the follower has come as far as each asker needs; uses no index
 SELECT asked.n, coalesce(pg_last_wal_replay_lsn() >= asked.lsn::pg_lsn, false)
   FROM unnest(%(lsn)s::text[]) WITH ORDINALITY AS asked (lsn, n)
 """

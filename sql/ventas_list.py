@@ -45,38 +45,38 @@ MATCHING_OF_USER = f"""{MATCHING}
    AND usuario_id = %(usuario_id)s::bigint"""
 
 PAGE = f"""
--- listado.page: everyone's sales after a place, newest first; uses venta_creacion_idx
+-- ventas_list.page: everyone's sales after a place, newest first; uses venta_creacion_idx
 SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING}
  ORDER BY creacion DESC, id DESC
  LIMIT %(limit)s
 """
 
 PAGE_OF_USER = f"""
--- listado.page_of_user: one user's sales after a place, newest first; uses venta_usuario_id_creacion_idx
+-- ventas_list.page_of_user: one user's sales after a place, newest first; uses venta_usuario_id_creacion_idx
 SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING_OF_USER}
  ORDER BY creacion DESC, id DESC
  LIMIT %(limit)s
 """
 
 COUNT = f"""
--- listado.count: how many sales a list has in all, when asked; reads all that match; uses venta_creacion_idx
+-- ventas_list.count: how many sales a list has in all, when asked; reads all that match; uses venta_creacion_idx
 SELECT count(*){MATCHING}
 """
 
 COUNT_OF_USER = f"""
--- listado.count_of_user: how many sales one user's list has in all, when asked; reads all that match;
+-- ventas_list.count_of_user: how many sales one user's list has in all, when asked; reads all that match;
 -- uses venta_usuario_id_creacion_idx
 SELECT count(*){MATCHING_OF_USER}
 """
 
 ESTIMATE = f"""
--- listado.estimate: about how many sales a list has, as the planner sees it; reads no row
+-- ventas_list.estimate: about how many sales a list has, as the planner sees it; reads no row
 EXPLAIN (FORMAT JSON)
 SELECT id{MATCHING}
 """
 
 ESTIMATE_OF_USER = f"""
--- listado.estimate_of_user: about how many sales one user's list has, as the planner sees it; reads no row
+-- ventas_list.estimate_of_user: about how many sales one user's list has, as the planner sees it; reads no row
 EXPLAIN (FORMAT JSON)
 SELECT id{MATCHING_OF_USER}
 """

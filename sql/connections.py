@@ -3,7 +3,7 @@
 from core.database.database import Database
 
 ALLOWED = """
--- conexiones.allowed: how many connections this role may have to this database; uses no index
+-- connections.allowed: how many connections this role may have to this database; uses no index
 SELECT least(current_setting('max_connections')::int
              - current_setting('superuser_reserved_connections')::int
              - coalesce(current_setting('reserved_connections', true), '0')::int,
