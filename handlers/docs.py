@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Router
 from starlette.staticfiles import StaticFiles
 
-from core import openapi
+from core.describe import openapi
 from core.http.conditional import matches
 from core.http.endpoint import Request, endpoint
 from core.problems import KINDS

@@ -6,7 +6,7 @@ from io import StringIO
 
 import msgspec
 
-from core.lines import SLICE
+from core.files.lines import SLICE
 from sql.renglones import Renglon, Renglones, encode
 
 COLUMNS = Renglon.__struct_fields__

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 
 from core.database.errors import as_problems
 from core.database.naming import named
-from core.lines import SLICE, LineTooLong, slices
+from core.files.lines import SLICE, LineTooLong, slices
 from sql.renglones import MAX_ERRORS, Formato, LineError, Ndjson, Renglones
 from sql.renglones_csv import Csv
 

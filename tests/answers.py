@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from app import routes
-from core import openapi
+from core.describe import openapi
 
 _seen: set[tuple[str, str]] = set()
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
 
-from core.lines import SLICE
+from core.files.lines import SLICE
 from sql.ventas_export import export
 from sql.ventas_import import InvalidFile, load
 from sql.ventas_list import Filters

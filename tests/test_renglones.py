@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from core.lines import SLICE, LineTooLong, slices
+from core.files.lines import SLICE, LineTooLong, slices
 from sql.renglones import MAX_ERRORS, Ndjson
 from sql.renglones_csv import Csv
 

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 from starlette.routing import BaseRoute, Route
 
-from core.components import (
+from core.describe.components import (
     HEADERS,
     IDEMPOTENCY_KEY,
     IF_MATCH,
@@ -20,6 +20,7 @@ from core.components import (
     REQUEST_ID,
     SECURITY,
 )
+from core.describe.schemas import Schema, bounded, describe, parameters, reference
 from core.http.endpoint import Endpoint, Methods, Reply
 from core.http.streams import Download
 from core.http.validation import row_type
@@ -40,7 +41,6 @@ from core.problems import (
     WRONG_MEDIA,
     Kind,
 )
-from core.schemas import Schema, bounded, describe, parameters, reference
 
 PROBLEM = "application/problem+json"
 JSON = "application/json"

@@ -1,6 +1,6 @@
 """What the operations of the description share: the shape of an error, headers, ways to authenticate."""
 
-from core.schemas import Schema
+from core.describe.schemas import Schema
 
 PROBLEM_SCHEMA: Schema = {
     "type": "object",

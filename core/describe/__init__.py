@@ -1,0 +1,1 @@
+"""The description of the API: OpenAPI, and the JSON Schemas in it."""

@@ -1,0 +1,1 @@
+"""Files of any length, read and written in constant memory."""
