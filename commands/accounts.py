@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import msgspec
 
+from core.caller import NOBODY, Origin
 from core.http.validation import body_decoder
-from core.origin import NOBODY, Origin
 from core.problems import Problem
 from core.process import start
 from core.process.services import Services

@@ -374,3 +374,17 @@ def violated(constraint: str) -> ConstraintViolated:
     campo = match["campo"] if (match := CHECK_NAME.match(name)) else "cuerpo"
     mensaje = {"campo": campo, "mensaje": "no es un valor permitido"}
     return ConstraintViolated(INVALID, f"Datos inválidos: {campo}", errores=[mensaje])
+
+
+def no_token() -> Problem:
+    detail = "Envíe un token en la cabecera Authorization: Bearer"
+    return Problem(NO_TOKEN, detail, headers=[(b"www-authenticate", b"Bearer")])
+
+
+def bad_token() -> Problem:
+    challenge = b'Bearer error="invalid_token"'
+    return Problem(BAD_TOKEN, "El token no es válido o ya venció", headers=[(b"www-authenticate", challenge)])
+
+
+def forbidden() -> Problem:
+    return Problem(FORBIDDEN, "No tiene permiso para hacer esto")

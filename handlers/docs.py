@@ -2,7 +2,6 @@
 
 import hashlib
 from html import escape
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -10,6 +9,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Router
 from starlette.staticfiles import StaticFiles
 
+from core.checkout import CHECKOUT
 from core.describe import openapi
 from core.http.conditional import matches
 from core.http.endpoint import Request, endpoint
@@ -47,7 +47,7 @@ START = """\
 <dt><a href="/openapi.json">OpenAPI 3.1</a></dt><dd>La descripción para los programas.</dd>
 </dl>"""
 
-assets = StaticFiles(directory=Path(__file__).parent / "assets")
+assets = StaticFiles(directory=CHECKOUT / "web")
 
 
 class About(Struct, frozen=True):

@@ -8,7 +8,6 @@ from functools import wraps
 from hashlib import sha256
 from typing import Any
 
-from core.auth.middleware import bad_token
 from core.database.database import Transaction
 from core.http.endpoint import Answer, Request
 from core.http.messages import header
@@ -20,6 +19,7 @@ from core.problems import (
     ConstraintViolated,
     DatabaseUnavailable,
     Problem,
+    bad_token,
     invalid,
 )
 from core.process.services import Services

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from core.auth.refresh import RefreshToken
-from core.auth.tokens import Rol
+from core.caller import Rol
 from core.problems import BAD_TOKEN_REQUEST, Problem, invalid_fields
 from core.process.services import Services
 

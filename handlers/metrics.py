@@ -12,9 +12,8 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from core.auth.middleware import bad_token, no_token
 from core.http.endpoint import Request, endpoint
-from core.problems import BAD_TOKEN, NO_ROUTE, NO_TOKEN, DatabaseUnavailable, Problem
+from core.problems import BAD_TOKEN, NO_ROUTE, NO_TOKEN, DatabaseUnavailable, Problem, bad_token, no_token
 from core.process.counters import BATCHES, Report, Sample, Siblings, summed
 from core.process.services import Services
 from sql import enlaces

@@ -7,8 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import UNSET, Meta, UnsetType, structs
 
-from core.auth.middleware import forbidden
-from core.auth.tokens import Rol
+from core.caller import Rol
 from core.http.conditional import moved_on, tagged, wanted_versions
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body
@@ -21,6 +20,7 @@ from core.problems import (
     WRONG_PASSWORD,
     ConstraintViolated,
     Problem,
+    forbidden,
 )
 from handlers import throttle, verification
 from handlers.fields import Correo, Direccion, Nombre, Password, Telefono, Username, normal

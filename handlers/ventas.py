@@ -4,11 +4,10 @@ from typing import ClassVar
 
 from msgspec import UNSET, UnsetType
 
-from core.auth.middleware import bad_token, forbidden
 from core.http.conditional import moved_on, tagged, wanted_versions
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body
-from core.problems import FORBIDDEN, MOVED_ON, NO_SALE, NO_USER, Problem
+from core.problems import FORBIDDEN, MOVED_ON, NO_SALE, NO_USER, Problem, bad_token, forbidden
 from handlers.idempotency import once
 from handlers.keyset_pages import make_cursor, page_headers, read_cursor
 from handlers.read_database import up_to_date

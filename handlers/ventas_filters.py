@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from core.auth.middleware import forbidden
-from core.auth.tokens import Caller
+from core.caller import Caller
 from core.http.validation import Query
-from core.problems import invalid
+from core.problems import forbidden, invalid
 from handlers.fields import text
 from handlers.keyset_pages import ListQuery
 from sql.ventas import Id, Importe

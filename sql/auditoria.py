@@ -6,9 +6,9 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct, structs
 
+from core.caller import Origin
 from core.database.database import Database, Transaction
 from core.instants import Instant
-from core.origin import Origin
 
 Runner = Database | Transaction
 

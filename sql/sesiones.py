@@ -2,10 +2,9 @@
 
 from msgspec import Struct, structs
 
-from core.auth.tokens import Rol
+from core.caller import Origin, Rol
 from core.database.database import Database, Transaction
 from core.instants import Instant
-from core.origin import Origin
 
 Runner = Database | Transaction
 

@@ -5,9 +5,8 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from core.auth.refresh import RefreshToken
-from core.auth.tokens import Rol
+from core.caller import Origin, Rol
 from core.database.database import Database
-from core.origin import Origin
 
 Verdict = Literal["rotated", "repeated", "replayed"]
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct, structs
 
-from core.auth.tokens import Rol
+from core.caller import Origin, Rol
 from core.database.database import Database, Transaction
 from core.instants import Instant
-from core.origin import Origin
 from sql.auditoria import Accion
 
 Runner = Database | Transaction

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from core.auth.tokens import Rol
+from core.caller import Rol
 from sql.usuarios import Publico, Runner
 
 

@@ -22,7 +22,7 @@ from test_refresh import bearer, offline, renew
 
 from core.auth.middleware import revocation
 from core.auth.revocation import KnownSessions
-from core.auth.tokens import Caller
+from core.caller import Caller
 from sql import sesiones
 
 WORKED = """

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Meta
 from psycopg.errors import CheckViolation, NotNullViolation
 
-from core.auth.tokens import Rol
+from core.caller import Rol
 from handlers.fields import Correo, Direccion, Nombre, Telefono, Username, normal
 from sql.usuarios import Perfil
 from sql.ventas import Id, Importe, Productos, Venta

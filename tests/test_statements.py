@@ -69,7 +69,7 @@ def test_no_function_holds_sql_of_its_own() -> None:
             for f in (CHECKOUT / room).rglob("*.py")
         ),
     ):
-        if not file.name.startswith("migration"):
+        if file.parent.name != "migrating":
             for function in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                     for text in filter(KEYWORDS.match, _texts(function)):

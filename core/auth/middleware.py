@@ -5,9 +5,10 @@ from collections.abc import Awaitable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.auth.revocation import Ask, KnownSessions
-from core.auth.tokens import Caller, Tokens
+from core.auth.tokens import Tokens
+from core.caller import Caller
 from core.http.messages import values
-from core.problems import BAD_TOKEN, FORBIDDEN, NO_TOKEN, Problem
+from core.problems import Problem, bad_token, no_token
 
 
 class BearerAuth:
@@ -46,17 +47,3 @@ class BearerAuth:
         except Problem as problem:
             scope["caller"] = problem
         await self.app(scope, receive, send)
-
-
-def no_token() -> Problem:
-    detail = "Envíe un token en la cabecera Authorization: Bearer"
-    return Problem(NO_TOKEN, detail, headers=[(b"www-authenticate", b"Bearer")])
-
-
-def bad_token() -> Problem:
-    challenge = b'Bearer error="invalid_token"'
-    return Problem(BAD_TOKEN, "El token no es válido o ya venció", headers=[(b"www-authenticate", challenge)])
-
-
-def forbidden() -> Problem:
-    return Problem(FORBIDDEN, "No tiene permiso para hacer esto")

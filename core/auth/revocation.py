@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct, structs
 
-from core.auth.tokens import Caller, Rol
+from core.caller import Caller, Rol
 from core.database.listener import DeafError, Listener
 from core.problems import DatabaseUnavailable
 

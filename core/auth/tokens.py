@@ -1,17 +1,18 @@
 """Access tokens: JWT (RFC 7519) signed with HS256."""
 
 import time
-from typing import Annotated, Literal
+from typing import Annotated
 
 import jwt
 import msgspec
 from msgspec import Meta, Struct
 
+from core.caller import Caller, Rol
+
 ALGORITHM = "HS256"
 CLOCK_SKEW_SECONDS = 5
 CACHED_TOKENS = 10_000
 
-Rol = Literal["usuario", "admin"]
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
@@ -24,19 +25,6 @@ class Claims(Struct, frozen=True):
     iat: int
     exp: int
     nbf: int = 0
-
-
-class Caller(Struct, frozen=True):
-    """Who makes the request."""
-
-    id: int
-    rol: Rol
-    session: int
-    expires: int
-
-    @property
-    def admin(self) -> bool:
-        return self.rol == "admin"
 
 
 class Tokens:

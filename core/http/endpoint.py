@@ -12,14 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.auth.middleware import forbidden
-from core.auth.tokens import Caller
+from core.caller import Caller, Origin
 from core.database.database import Database, Transaction
-from core.http.messages import Headers, check_media, read_body, respond, wrong_media
+from core.http.messages import Headers, check_media, origin_of, read_body, respond, wrong_media
 from core.http.streams import Stream, while_connected
 from core.http.validation import Query, body_decoder, decode_form, decode_query
-from core.origin import Origin, origin_of
-from core.problems import WRONG_METHOD, Kind, Problem
+from core.problems import WRONG_METHOD, Kind, Problem, forbidden
 from core.process.services import Services
 
 T = TypeVar("T")

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from starlette.types import Receive, Scope, Send
 
+from core.caller import NOBODY, Caller, Origin
 from core.problems import SLOW_BODY, TOO_LARGE, WRONG_MEDIA, Problem, invalid
 
 BODY_SECONDS = 20
+AGENT_LENGTH = 200
 
 Headers = Sequence[tuple[bytes, bytes]]
 CLOSE = (b"connection", b"close")
@@ -113,3 +115,15 @@ def _address(entry: str) -> str:
         return str(ipaddress.ip_address(bare.partition("%")[0]))
     except ValueError:
         return ""
+
+
+def origin_of(scope: Scope, trusted_proxies: int) -> Origin:
+    """The caller and where the request comes from."""
+    caller = scope["caller"]
+    agents = values(scope, b"user-agent")
+    return Origin(
+        actor=caller.id if isinstance(caller, Caller) else NOBODY,
+        address=client_address(scope, trusted_proxies),
+        agent=agents[0].decode("latin-1")[:AGENT_LENGTH] if agents else "",
+        request_id=scope["request_id"].decode(),
+    )

@@ -12,7 +12,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core import trace
-from core.auth.tokens import Caller
+from core.caller import Caller
 from core.http.messages import CLOSE, ClientGone, respond, values
 from core.http.streams import Stream
 from core.problems import CRASHED, Problem, stopping
