@@ -13,7 +13,6 @@ from sql import auditoria, sesiones, sesiones_rotation, usuarios
 from sql.sesiones import Opened
 from sql.usuarios import Credenciales
 
-GRACE_SECONDS = 10
 IDLE_TIMES = 6  # a session lasts at most so many times what its refresh token may lie unused
 
 
@@ -95,7 +94,6 @@ async def _renew(request: Request, text: str) -> Token:
         services.db,
         used,
         request.origin,
-        grace=GRACE_SECONDS,
         idle=idle_seconds(services),
         verified_only=_verified_only(services),
     )

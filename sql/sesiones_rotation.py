@@ -12,7 +12,7 @@ Verdict = Literal["rotated", "repeated", "replayed"]
 
 
 class Rotation(Struct, frozen=True):
-    """What became of a refresh token: `rotated`, `repeated` within the grace, or `replayed`, which ended its session.
+    """What became of a refresh token: `rotated`, `repeated`, or `replayed`, which ended its session.
 
     `contador` is the number of the token that is good now."""
 
@@ -27,12 +27,12 @@ class Rotation(Struct, frozen=True):
 
 
 ROTATE = """
--- sesiones_rotation.rotate: takes a refresh token; the one before it, within the grace, finds the current one; an older
--- one ends the session; uses sesion_pkey, usuario_pkey
+-- sesiones_rotation.rotate: takes a refresh token; the one before the current one, which then was never used, finds it
+-- again; an older one ends the session; uses sesion_pkey, usuario_pkey
 WITH held AS (
     SELECT s.usuario_id, s.id, s.contador, u.rol,
            CASE WHEN s.contador = %(counter)s THEN 'rotated'
-                WHEN s.contador = %(counter)s + 1 AND s.uso > now() - %(grace)s * interval '1 second' THEN 'repeated'
+                WHEN s.contador = %(counter)s + 1 THEN 'repeated'
                 ELSE 'replayed'
            END AS verdict
       FROM sesion AS s
@@ -45,14 +45,14 @@ WITH held AS (
        AND s.uso > now() - %(idle)s * interval '1 second'
        AND (u.estado OR NOT %(verified_only)s)
        FOR NO KEY UPDATE OF s
-), rotated AS (
+), used AS (
     UPDATE sesion AS s
-       SET contador  = s.contador + 1,
+       SET contador  = s.contador + (held.verdict = 'rotated')::int,
            uso       = now(),
            direccion = %(address)s,
            agente    = %(agent)s
       FROM held
-     WHERE held.verdict = 'rotated'
+     WHERE held.verdict <> 'replayed'
        AND s.usuario_id = held.usuario_id
        AND s.id = held.id
 ), ended AS (
@@ -77,16 +77,15 @@ SELECT verdict, contador + (verdict = 'rotated')::int, rol,
 
 
 async def rotate(
-    db: Database, used: RefreshToken, origin: Origin, *, grace: int, idle: int, verified_only: bool
+    db: Database, used: RefreshToken, origin: Origin, *, idle: int, verified_only: bool
 ) -> Rotation | None:
-    """What becomes of a refresh token; None when its session is over. `grace` and `idle` are in seconds."""
+    """What becomes of a refresh token; None when its session is over. `idle` is in seconds."""
     return await db.one(
         Rotation.of,
         ROTATE,
         usuario_id=used.usuario_id,
         id=used.session,
         counter=used.counter,
-        grace=grace,
         idle=idle,
         verified_only=verified_only,
         **structs.asdict(origin),

@@ -8,7 +8,7 @@ import pytest
 from conftest import PASSWORD, SETTINGS, log_in, problem
 
 KEYS = {"access_token", "token_type", "refresh_token", "expires_in", "scope"}
-MINUTE_AGO = "UPDATE sesion SET uso = uso - interval '1 minute'"
+DAYS_AGO = "UPDATE sesion SET uso = uso - interval '20 days'"
 
 
 def offline(api: httpx.Client, username: str) -> dict[str, object]:
@@ -72,14 +72,28 @@ def test_the_previous_secret_still_renews(beto, api, connect):
     assert renew(changed, tokens["refresh_token"]).status_code == 200
 
 
-def test_a_lost_answer_is_given_again(beto, api, rows):
+@pytest.mark.parametrize("later", ["", DAYS_AGO])
+def test_a_lost_answer_is_given_again_however_late(beto, api, rows, later):
     first = offline(api, "beto")
     lost = renew(api, first["refresh_token"]).json()
+    if later:
+        rows(later)
 
-    again = renew(api, first["refresh_token"])
+    again = [renew(api, first["refresh_token"]).json()["refresh_token"] for _ in range(3)]
 
-    assert again.json()["refresh_token"] == lost["refresh_token"]
+    assert again == [lost["refresh_token"]] * 3
     assert rows("SELECT contador, fin FROM sesion WHERE renovable") == [(1, None)]
+    assert renew(api, lost["refresh_token"]).status_code == 200
+
+
+def test_asking_again_is_a_use_too(beto, api, rows):
+    first = offline(api, "beto")
+    renew(api, first["refresh_token"])
+    rows(DAYS_AGO)
+
+    renew(api, first["refresh_token"])
+
+    assert rows("SELECT uso > now() - interval '1 minute' FROM sesion WHERE renovable") == [(True,)]
 
 
 def test_twenty_clients_at_once_get_one_and_the_same_token(beto, api, rows):
@@ -98,11 +112,10 @@ def test_twenty_clients_at_once_get_one_and_the_same_token(beto, api, rows):
     assert rows("SELECT contador, fin FROM sesion WHERE renovable") == [(1, None)]
 
 
-def test_a_late_replay_ends_the_session_for_thief_and_owner(beto, api, rows):
+def test_a_replay_after_its_successor_was_used_ends_the_session_for_thief_and_owner(beto, api, rows):
     stolen = offline(api, "beto")
-    owned = renew(api, stolen["refresh_token"]).json()
+    owned = renew(api, renew(api, stolen["refresh_token"]).json()["refresh_token"]).json()
     assert api.get("/user/me", headers=bearer(owned)).status_code == 200
-    rows(MINUTE_AGO)
 
     refused(renew(api, stolen["refresh_token"]))
 
@@ -121,10 +134,9 @@ def test_one_two_rotations_old_is_no_lost_answer(beto, api, rows):
     refused(renew(api, third["refresh_token"]))
 
 
-def test_a_replay_ends_that_session_alone(beto, api, rows):
+def test_a_replay_ends_that_session_alone(beto, api):
     mine, other = offline(api, "beto"), offline(api, "beto")
-    renew(api, mine["refresh_token"])
-    rows(MINUTE_AGO)
+    renew(api, renew(api, mine["refresh_token"]).json()["refresh_token"])
 
     refused(renew(api, mine["refresh_token"]))
 
