@@ -10,7 +10,6 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from background import budget, outbox
-from commands.main import main
 from core.auth.middleware import BearerAuth
 from core.http.cors import Cors
 from core.http.endpoint import at
@@ -135,4 +134,6 @@ app = application(os.environ)
 
 
 if __name__ == "__main__":
+    from commands.main import main
+
     sys.exit(main())

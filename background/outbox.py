@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from background.letters import compose
+from core.auth.links import Link
 from core.problems import DatabaseUnavailable
 from core.process.mail import Mail, MailError, Undeliverable
 from core.process.services import Services
-from handlers.mailed_links import Link, make_token
 from sql import enlaces
 
 LOOK_SECONDS = 5
@@ -59,7 +59,7 @@ async def _send_next(services: Services, mail: Mail) -> bool:
     waiting = await enlaces.claim(services.db)
     if waiting is None:
         return False
-    token = make_token(services.keys, waiting.tipo, Link(waiting.usuario_id, waiting.id))
+    token = Link(waiting.usuario_id, waiting.id).encode(services.keys, waiting.tipo)
     message = compose(waiting, token, sender=mail.sender, public_url=services.settings.public_url)
     try:
         await mail.send(message, waiting.correo)

@@ -1,15 +1,13 @@
 """The request that a task works for: its log lines name it, and its waits for the database are summed."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, MutableMapping
 from contextvars import ContextVar
 from time import perf_counter
-from typing import TypeVar
-
-from starlette.types import Scope
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-current: ContextVar[Scope | None] = ContextVar("request", default=None)
+current: ContextVar[MutableMapping[str, Any] | None] = ContextVar("request", default=None)
 
 
 async def waited(work: Awaitable[T]) -> T:

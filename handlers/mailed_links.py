@@ -1,13 +1,12 @@
 """Single-use links: the token that a mail carries, and the page that it leads to."""
 
-import base64
-import binascii
 from typing import Annotated
-from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 from starlette.responses import HTMLResponse, Response
 
+from core.auth import links
+from core.auth.links import Link
 from core.auth.sealing import Keys
 from core.problems import BAD_LINK, NO_MAIL, Problem
 from core.process.mail import Mail
@@ -16,8 +15,6 @@ from handlers.docs import STRICT
 from sql import enlaces
 from sql.enlaces import Tipo
 
-ID_BYTES = 8
-UUID_BYTES = 16
 EXAMPLE_TOKEN = "AAAAAAAAAAcd0xfIhZRIyrT2bZl8kZf_Rj2KKq0c9s0vCq5i0Xh3PA"  # noqa: S105 - of no link
 
 LinkToken = Annotated[
@@ -32,31 +29,14 @@ LinkToken = Annotated[
 ]
 
 
-class Link(Struct, frozen=True):
-    """Which link a token is: whose, and its id."""
-
-    usuario_id: int
-    id: UUID
-
-
-def make_token(keys: Keys, tipo: Tipo, link: Link) -> str:
-    """The token of a link: 54 characters that are made anew from its row, and by nobody without the key."""
-    data = link.usuario_id.to_bytes(ID_BYTES) + link.id.bytes
-    return base64.urlsafe_b64encode(data + keys.sign(tipo, data)).rstrip(b"=").decode()
-
-
 def read_token(keys: Keys, tipo: Tipo, token: str) -> Link:
     """The link of a token; whether it still is good, only the database knows.
 
     Raises Problem 422 when the token is not ours, or of another `tipo`."""
-    try:
-        signed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    except binascii.Error:
-        raise bad_link() from None
-    data, signature = signed[: ID_BYTES + UUID_BYTES], signed[ID_BYTES + UUID_BYTES :]
-    if not keys.verify(tipo, data, signature):
+    link = links.read(keys, tipo, token)
+    if link is None:
         raise bad_link()
-    return Link(int.from_bytes(data[:ID_BYTES]), UUID(bytes=data[ID_BYTES:]))
+    return link
 
 
 def bad_link() -> Problem:

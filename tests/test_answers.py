@@ -10,9 +10,9 @@ import pytest
 from answers import operations
 from conftest import PASSWORD, SETTINGS, member, problem
 
+from core.auth.links import Link
 from core.auth.sealing import Keys
 from handlers import throttle
-from handlers.mailed_links import Link, make_token
 from sql.intentos import Limit
 
 BODIES = {key: operation for key, operation in operations().items() if "requestBody" in operation}
@@ -112,8 +112,8 @@ def test_without_a_database_everything_says_so_at_once(connect):
     keys, link = Keys(SETTINGS["JWT_SECRET"], ""), Link(1, uuid.uuid4())
     tokens = {
         "/login/revocar": access,
-        "/user/verificar": make_token(keys, "verificacion", link),
-        "/login/restablecer": make_token(keys, "recuperacion", link),
+        "/user/verificar": link.encode(keys, "verificacion"),
+        "/login/restablecer": link.encode(keys, "recuperacion"),
     }
     for (method, path), operation in operations().items():
         sent = _valid(method, path)

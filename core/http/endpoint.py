@@ -3,7 +3,7 @@
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -13,12 +13,14 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.caller import Caller, Origin
-from core.database.database import Database, Transaction
 from core.http.messages import Headers, check_media, origin_of, read_body, respond, wrong_media
 from core.http.streams import Stream, while_connected
 from core.http.validation import Query, body_decoder, decode_form, decode_query
 from core.problems import WRONG_METHOD, Kind, Problem, forbidden
-from core.process.services import Services
+
+if TYPE_CHECKING:  # what the process has put into the scope
+    from core.database.database import Database, Transaction
+    from core.process.services import Services
 
 T = TypeVar("T")
 JSON = (b"content-type", b"application/json")
@@ -33,12 +35,12 @@ class Request(HTTPConnection):
     """A request, with what the product adds: its caller, the services, and where its statements run."""
 
     @property
-    def services(self) -> Services:
+    def services(self) -> "Services":
         services: Services = self.scope["services"]
         return services
 
     @property
-    def db(self) -> Database | Transaction:
+    def db(self) -> "Database | Transaction":
         return self.scope.get("db") or self.services.db
 
     @property

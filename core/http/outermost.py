@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Awaitable
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,7 +17,9 @@ from core.caller import Caller
 from core.http.messages import CLOSE, ClientGone, respond, values
 from core.http.streams import Stream
 from core.problems import CRASHED, Problem, stopping
-from core.process.services import Services
+
+if TYPE_CHECKING:
+    from core.process.services import Services
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 LONGEST_PATH = 200
@@ -29,7 +32,7 @@ class Edge:
     """Gives the scope its `request_id`, `header_names`, one spelling of the path (without a trailing slash), and
     `answer_headers`: a list of headers that the answer will have, whatever it is."""
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
+    def __init__(self, app: ASGIApp, services: "Services") -> None:
         settings = services.settings
         self.app = app
         self.services = services

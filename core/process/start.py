@@ -3,18 +3,13 @@
 import asyncio
 import logging
 import multiprocessing
-import os
-import secrets
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
-    suppress,
 )
-from pathlib import Path
 from weakref import WeakValueDictionary
 
 from msgspec import structs
@@ -23,9 +18,7 @@ from core.auth.password_hashes import Passwords
 from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
-from core.checkout import CHECKOUT
 from core.database.database import Database, open_database
-from core.local.embedded import EmbeddedPostgresError, data_home, embedded_postgres
 from core.migrating import migrations
 from core.process import logs, settings
 from core.process.application import StartError
@@ -51,14 +44,14 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
     """Everything a request uses, open until the process ends. Raises StartError."""
     async with AsyncExitStack() as stack:
         try:
-            chosen = with_local_secret(load_settings(environ))
+            chosen = with_secret(load_settings(environ))
             shutdown = Shutdown(chosen.drain_seconds, repeats="DYNO" in environ)
             if shutdown.heed_signals():
                 logs.write(chosen)
             url = await asyncio.to_thread(stack.enter_context, database_url(chosen))
             chosen = structs.replace(chosen, database_url=url)
             await asyncio.to_thread(migrate_or_refuse, chosen)
-        except (EmbeddedPostgresError, migrations.MigrationError) as error:
+        except migrations.MigrationError as error:
             raise StartError(str(error)) from None
         db = await stack.enter_async_context(_open(chosen, chosen.database_url))
         read_db = db
@@ -85,33 +78,25 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
         )
 
 
-def with_local_secret(chosen: Settings) -> Settings:
-    """Outside production, without JWT_SECRET: a random one, made once and kept with the local data."""
-    if chosen.jwt_secret:
-        return chosen
-    file = data_home(CHECKOUT) / "jwt_secret"
-    if not file.exists():
-        _write_once(file, secrets.token_hex(32))
-    return structs.replace(chosen, jwt_secret=file.read_text())
-
-
-def _write_once(file: Path, text: str) -> None:
-    """Whole or not at all, and not if another process was first."""
-    with tempfile.NamedTemporaryFile("w", dir=file.parent) as draft:
-        draft.write(text)
-        draft.flush()
-        with suppress(FileExistsError):
-            os.link(draft.name, file)
-
-
 @contextmanager
 def database_url(chosen: Settings) -> Iterator[str]:
-    """DATABASE_URL, or that of the embedded PostgreSQL, which runs as long as the context."""
+    """DATABASE_URL, or that of the embedded PostgreSQL, which runs as long as the context. Raises StartError."""
     if chosen.database_url:
         yield chosen.database_url
     else:
-        with embedded_postgres(data_home(CHECKOUT) / "postgres") as url:
+        from core.process.own_machine import postgres  # here, since production does without it
+
+        with postgres() as url:
             yield url
+
+
+def with_secret(chosen: Settings) -> Settings:
+    """The settings with a JWT_SECRET: outside production, without one, that of one's own machine."""
+    if chosen.jwt_secret:
+        return chosen
+    from core.process.own_machine import jwt_secret  # here, since production does without it
+
+    return structs.replace(chosen, jwt_secret=jwt_secret())
 
 
 @contextmanager
