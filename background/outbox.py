@@ -51,7 +51,8 @@ async def _keep_sending(services: Services, mail: Mail, ending: asyncio.Event) -
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads the processes
                 await mail.waiting.wait()
-                await asyncio.sleep(COMMIT_SECONDS)
+                if not ending.is_set():
+                    await asyncio.sleep(COMMIT_SECONDS)
 
 
 async def _send_next(services: Services, mail: Mail) -> bool:

@@ -1,12 +1,14 @@
 """A real PostgreSQL per run, a database per test, a real server on it, and the cast."""
 
+import asyncio
 import itertools
 import os
 import signal
 import ssl
 import threading
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +41,8 @@ PASSWORD = "una clave larga"
 ROLES = CHECKOUT / "docs" / "roles.sql"
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one, for all: making it takes longer than most tests
+
+SLOWEST_FILES = 20
 
 _numbers = itertools.count(1)
 
@@ -255,31 +259,74 @@ def new_database(server: str, kind: str, template: str | None = None) -> Iterato
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+class Server(uvicorn.Server):
+    """uvicorn's server, but started and stopped by events where uvicorn looks every tenth of a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = threading.Event()
+
+    async def startup(self, sockets: object = None) -> None:
+        await super().startup()
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self.up.set()
+
+    async def main_loop(self) -> None:
+        while not self._stop.is_set():
+            await self.on_tick(0)  # the Date of the next second
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), 1)
+
+    async def shutdown(self, sockets: object = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.002)
+        await self.lifespan.shutdown()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+
+
 @contextmanager
 def running(settings: dict[str, str]) -> Iterator[str]:
     """uvicorn in a thread of this process, on a free port of the loopback."""
     app = application(SETTINGS | settings)
-    config = uvicorn.Config(
-        app, http=Connection, port=0, log_level="warning", server_header=False, proxy_headers=False
+    server = Server(
+        uvicorn.Config(
+            app,
+            http=Connection,
+            ws="none",
+            port=0,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+        )
     )
-    server = uvicorn.Server(config)
-    started = threading.Event()
-    thread = threading.Thread(target=lambda: (server.run(), started.set()))
-    original = server.startup
-
-    async def startup(sockets: object = None) -> None:
-        await original(sockets)  # type: ignore[arg-type]
-        started.set()
-
-    server.startup = startup  # type: ignore[method-assign,assignment]
+    thread = threading.Thread(target=lambda: (server.run(), server.up.set()))
     thread.start()
-    started.wait()
+    server.up.wait()
     assert server.started, "the server did not start"
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """After a run: the seconds that each of the slowest files took, so that the next slow one is seen."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.partition("::")[0]] += report.duration
+    if len(seconds) > 1:
+        terminalreporter.section("seconds per file")
+        for file, took in sorted(seconds.items(), key=lambda item: -item[1])[:SLOWEST_FILES]:
+            terminalreporter.line(f"{took:7.1f}  {file}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
