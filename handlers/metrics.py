@@ -39,15 +39,19 @@ PAGE_BYTES = resource.getpagesize()
 @endpoint(public=True, database=False, produces=["text/plain"], problems=[NO_ROUTE, NO_TOKEN, BAD_TOKEN])
 async def show(request: Request) -> Response:
     """Give the metrics, in Prometheus' text format; needs METRICS_TOKEN as bearer when that is set."""
-    services = request.services
     _check_token(request)
+    samples = await gather(request.services)
+    body, media = await asyncio.to_thread(_encode, samples, request.headers.get("accept", ""))
+    return Response(body, headers={"content-type": media})
+
+
+async def gather(services: Services) -> list[Sample]:
+    """What this process and its siblings count, and what only the database knows."""
     reports = [_report(services)]
     if services.siblings:
         services.siblings.tell(reports[0])
         reports = services.siblings.heard()
-    samples = summed(reports) + await _database(services)
-    body, media = await asyncio.to_thread(_encode, samples, request.headers.get("accept", ""))
-    return Response(body, headers={"content-type": media})
+    return summed(reports) + await _database(services)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ export function money(cents) {
 }
 
 export const count = (value) => whole.format(value);
+export const plural = (value, noun) => `${count(value)} ${noun}${Number(value) === 1 ? "" : "s"}`;
 export const compact = (value) => short.format(value);
 
 /** The change from `before` to `now` as a share, or null where there is nothing to compare with. */

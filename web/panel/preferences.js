@@ -8,7 +8,7 @@ const listeners = new Set();
 
 export const zone = () => localStorage.getItem(`${PLACE}zona`) ?? Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
 export const sign = () => localStorage.getItem(`${PLACE}moneda`) ?? "$";
-export const priced = (cents) => `${sign()} ${money(cents)}`.trim();
+export const priced = (cents) => `${sign()}\u00a0${money(cents)}`.trim();
 
 export function prefer(name, value) {
   localStorage.setItem(`${PLACE}${name}`, value);

@@ -1,7 +1,7 @@
 // The sales: their sums, their chart, their list.
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
-import { cents, change, compact, count, day } from "./format.js";
+import { cents, change, compact, count, day, plural } from "./format.js";
 import { html, useMemo, useState } from "./html.js";
 import { ExportDialog } from "./exportar.js";
 import { Alert, Icon, Loaded, useLoad } from "./parts.js";
@@ -9,6 +9,7 @@ import { inWords, isDay, NAMES, span, stepFor } from "./periods.js";
 import { priced, usePreferences, ZonePicker } from "./preferences.js";
 import { go } from "./router.js";
 import { nameOf } from "./people.js";
+import { Segments } from "./segments.js";
 import { SaleDialog } from "./venta.js";
 import { SalesList } from "./ventas_lista.js";
 
@@ -114,7 +115,7 @@ function Sums({ now, before, chosen }) {
 function Figure({ name, text, change: changed, before }) {
   const tone = !changed || changed === "0%" ? "" : changed.startsWith("-") ? "less" : "more";
   return html`<div><dt>${name}</dt><dd class="strong">${text}</dd>
-    <dd class="small"><span class=${tone}>${changed ? `${tone === "more" ? "▲" : tone === "less" ? "▼" : ""} ${changed}` : ""}</span> <span class="soft">antes ${before}</span></dd></div>`;
+    <dd class="small change"><span class=${tone}>${changed ? `${tone === "more" ? "▲" : tone === "less" ? "▼" : ""} ${changed}` : ""}</span> <span class="soft">antes ${before}</span></dd></div>`;
 }
 
 const NAMED = {
@@ -128,7 +129,7 @@ function Bars({ now, before, por, field, setField, set }) {
     const date = String(row.periodo).slice(0, 10);
     const [name, label] = NAMED[por](date);
     const was = before[n];
-    const lines = [priced(row.importe), `${count(row.ventas)} ventas`, `${count(row.productos)} productos`];
+    const lines = [priced(row.importe), plural(row.ventas, "venta"), plural(row.productos, "producto")];
     if (was) lines.push(`antes: ${field === "importe" ? priced(was.importe) : count(was[field])}`);
     return {
       name, label, lines, value: Number(row[field]), before: was && Number(was[field]),
@@ -146,10 +147,4 @@ function Bars({ now, before, por, field, setField, set }) {
     <${Chart} title="${field === "importe" ? "Importe" : "Ventas"} por ${por === "dia" ? "día" : por}" bars=${bars} columns=${["Período", "Importe", "Ventas", "Productos"]}
       short=${(value) => compact(field === "importe" ? value / 100 : value)} />
   </div>`;
-}
-
-export function Segments({ legend, value, options, onChange }) {
-  return html`<fieldset class="segments"><legend class="hidden">${legend}</legend>
-    ${Object.entries(options).map(([each, name]) => html`<label><input type="radio" name=${legend} value=${each} checked=${each === value} onChange=${() => onChange(each)} /><span>${name}</span></label>`)}
-  </fieldset>`;
 }

@@ -1,6 +1,6 @@
 // The list of sales, page after page by its cursor; a deletion can be undone while its message stands.
 import { call, get } from "./api.js";
-import { count, moment } from "./format.js";
+import { count, moment, plural } from "./format.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Alert, Empty, Icon, say, Skeleton, told, useLoad } from "./parts.js";
 import { nameOf } from "./people.js";
@@ -19,16 +19,16 @@ export function SalesList({ chosen, zone, filters, admin, added, changed }) {
     <table class="list">
       <caption class="hidden">Ventas, las más nuevas primero</caption>
       <thead>
-        <tr><th scope="col">Fecha</th>${admin && html`<th scope="col">Vendedor</th>`}<th scope="col" class="number">Importe</th><th scope="col" class="number">Productos</th><th scope="col"><span class="hidden">Acciones</span></th></tr>
+        <tr><th scope="col">Fecha</th>${admin && html`<th scope="col" class="desk">Vendedor</th>`}<th scope="col" class="number">Importe</th><th scope="col" class="number desk">Productos</th><th scope="col"><span class="hidden">Acciones</span></th></tr>
       </thead>
       <tbody>
         ${sales.map((sale) => {
           const what = `la venta de ${priced(sale.venta)} del ${moment(sale.creacion, zone)}`;
           return html`<tr key=${sale.id}>
-            <td>${moment(sale.creacion, zone)}</td>
-            ${admin && html`<td class="name"><${Seller} id=${sale.usuario_id} /></td>`}
-            <td class="number strong">${priced(sale.venta)}</td>
-            <td class="number">${count(sale.ventas_productos)}</td>
+            <td class="name">${moment(sale.creacion, zone)}${admin && html`<span class="soft small phone"><${Seller} id=${sale.usuario_id} /></span>`}</td>
+            ${admin && html`<td class="name desk"><${Seller} id=${sale.usuario_id} /></td>`}
+            <td class="number strong">${priced(sale.venta)}<span class="soft small phone">${plural(sale.ventas_productos, "producto")}</span></td>
+            <td class="number desk">${count(sale.ventas_productos)}</td>
             <td class="number tools">
               <button type="button" class="plain icon" aria-label="Editar ${what}" onClick=${() => setEdited(sale)}><${Icon} name="edit" /></button>
               <button type="button" class="plain icon" aria-label="Eliminar ${what}" onClick=${() => remove(sale)}><${Icon} name="delete" /></button>
@@ -51,8 +51,8 @@ function Seller({ id }) {
   return html`<span title=${data}>${data ?? `#${id}`}</span>`;
 }
 
-/** The pages of a list so far, and `next` to ask for another. */
-export function usePages(query, added, path = "venta/") {
+/** The pages of a list so far, and `next` to ask for another; `complete` adds to the items of each. */
+export function usePages(query, added, path = "venta/", complete = (items) => items) {
   const start = { items: [], cursor: null, more: true, problem: null, busy: false };
   const [state, setState] = useState(start);
   const asked = useRef();
@@ -64,8 +64,10 @@ export function usePages(query, added, path = "venta/") {
     asked.current = stop;
     setState({ ...before, problem: null, busy: true });
     try {
-      const { body, next } = await get(path, { ...query, limit: PAGE, despues: before.cursor }, { signal: stop.signal });
-      if (!stop.signal.aborted) setState({ items: [...before.items, ...body], cursor: next, more: next !== null, problem: null, busy: false });
+      const page = { ...query, limit: PAGE, despues: before.cursor };
+      const { body, next } = await get(path, page, { signal: stop.signal });
+      const items = await complete(body, page, { signal: stop.signal });
+      if (!stop.signal.aborted) setState({ items: [...before.items, ...items], cursor: next, more: next !== null, problem: null, busy: false });
     } catch (error) {
       if (!stop.signal.aborted) setState({ ...before, problem: told(error), busy: false });
     }
