@@ -1,8 +1,50 @@
-"""Moments of time as answers have them."""
+"""Moments of time: as clients write them, and as answers and files have them."""
 
-from datetime import datetime
+import re
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated
 
 from msgspec import Meta
 
+DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
+OFFSET = "([Zz]|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?"
+MOMENT = re.compile(f"{DAY}([Tt ]{CLOCK}{OFFSET})?")
+DAY_LENGTH = len("2026-01-31")
+
 Instant = Annotated[datetime, Meta(tz=True)]
+WRITTEN = "una fecha como 2026-01-31, o una fecha y hora RFC 3339 como 2026-01-31T10:00:00-03:00"
+
+
+def moment(text: str, zone: tzinfo) -> datetime:
+    """The moment that a text names (RFC 3339; seconds and offset may lack), in UTC.
+
+    Without an offset it is in `zone`, and a plain date is its midnight there: of a time that the clock shows
+    twice, the first; a time that the clock skips is as if it had not been changed. Raises ValueError, also for what is
+    not of the years 1 to 9999 in UTC."""
+    if not MOMENT.fullmatch(text):
+        raise ValueError(text)
+    return utc(datetime.fromisoformat(text.upper()), zone)
+
+
+def utc(written: datetime, zone: tzinfo) -> datetime:
+    """The same moment in UTC; one without an offset is in `zone`. Raises ValueError."""
+    try:
+        return (written if written.tzinfo else written.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(written) from None
+
+
+def midnight(day: date, zone: tzinfo) -> datetime:
+    """The first moment of a day, in UTC. Raises ValueError."""
+    return utc(datetime(day.year, day.month, day.day), zone)
+
+
+def end_of(day: date, zone: tzinfo) -> datetime | None:
+    """The first moment after a day, 23 to 25 hours after its midnight; None after the last day of the calendar."""
+    return None if day == date.max else midnight(day + timedelta(days=1), zone)
+
+
+def rfc3339(instant: datetime) -> str:
+    """A time of UTC as answers have it: 2026-01-31T13:00:00.000000Z."""
+    return f"{instant.isoformat(timespec='microseconds')[:26]}Z"

@@ -6,9 +6,9 @@ from msgspec import Meta
 
 from core.auth.tokens import Id
 from core.http.endpoint import Reply, Request, endpoint
+from handlers.days import Desde, Hasta, Zona, end, first_moment, zone_of
 from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.read_database import up_to_date
-from handlers.ventas_filters import Desde, Hasta, end, first_moment
 from sql import auditoria
 from sql.auditoria import Filters, Place, Registro
 
@@ -30,17 +30,19 @@ class AuditQuery(ListQuery, frozen=True):
     ) = None
     desde: Desde = None
     hasta: Hasta = None
+    zona: Zona = None
 
 
 @endpoint(admin=True)
 async def index(request: Request, query: AuditQuery) -> Reply[list[Registro]]:
     """List what happened, newest first."""
+    zone = zone_of(request, query.zona)
     filters = Filters(
         usuario_id=query.usuario_id,
         afectado_id=query.afectado_id,
         accion=query.accion,
-        desde=first_moment(query.desde),
-        hasta=end(query.hasta),
+        desde=first_moment(query.desde, zone),
+        hasta=end(query.hasta, zone),
     )
     after = read_cursor(request, "auditoria", query.despues, Place)
     db = await up_to_date(request.services)

@@ -8,6 +8,7 @@ from core.http.conditional import moved_on, tagged, wanted_versions
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body
 from core.problems import FORBIDDEN, MOVED_ON, NO_SALE, NO_USER, Problem, bad_token, forbidden
+from handlers.days import zone_of
 from handlers.idempotency import once
 from handlers.keyset_pages import make_cursor, page_headers, read_cursor
 from handlers.read_database import up_to_date
@@ -15,7 +16,7 @@ from handlers.ventas_filters import SalesQuery, UserSalesQuery, filters, owner, 
 from sql import usuarios, ventas, ventas_list
 from sql.usuarios import Change
 from sql.ventas import Id, Importe, Productos, Venta
-from sql.ventas_list import Filters, Place
+from sql.ventas_list import Place
 
 LIST = "ventas"
 CREATED = "Venta creada correctamente"
@@ -64,7 +65,7 @@ async def index(request: Request, query: SalesQuery) -> Reply[list[Venta]]:
 
     One's own; an admin's list is of everyone's, or of those of `usuario_id`. `desde` is the first moment and
     `hasta` the first one past the end; a plain date is its whole day, so that `hasta=2026-01-31` includes it."""
-    return await _page(request, query, filters(query, whose(request.caller, query.usuario_id)))
+    return await _page(request, query, whose(request.caller, query.usuario_id))
 
 
 @endpoint(problems=[FORBIDDEN, NO_USER], slow=True)
@@ -73,7 +74,7 @@ async def of_user(request: Request, id: int, query: UserSalesQuery) -> Reply[lis
 
     As the list of all sales with `usuario_id`: one's own, or for an admin anyone's."""
     whose(request.caller, id)
-    reply = await _page(request, query, filters(query, id))
+    reply = await _page(request, query, id)
     if not reply.body and await usuarios.by_id(request.db, id) is None:
         raise no_user(shown_id(request))
     return reply
@@ -122,7 +123,8 @@ def no_user(shown: str) -> Problem:
     return Problem(NO_USER, f"No existe el usuario con el id {shown}")
 
 
-async def _page(request: Request, query: UserSalesQuery, chosen: Filters) -> Reply[list[Venta]]:
+async def _page(request: Request, query: UserSalesQuery, usuario_id: int | None) -> Reply[list[Venta]]:
+    chosen = filters(query, usuario_id, zone_of(request, query.zona))
     db = await up_to_date(request.services)
     after = read_cursor(request, LIST, query.despues, Place)
     found = await ventas_list.page(db, chosen, after=after, limit=query.limit + 1)

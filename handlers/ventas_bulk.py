@@ -12,6 +12,7 @@ from core.http.streams import Download, Stream
 from core.http.validation import Error, Query
 from core.problems import BUSY, FORBIDDEN, DatabaseUnavailable, invalid_fields
 from core.process.services import Services
+from handlers.days import zone_of
 from handlers.idempotency import once
 from handlers.read_database import up_to_date
 from handlers.ventas import NewVenta
@@ -102,7 +103,8 @@ async def export(request: Request, query: ExportQuery) -> Download:
     """Export sales as CSV or NDJSON, oldest first; what is exported can be imported again.
 
     The filters are those of the list."""
-    chosen = filters(query, whose(request.caller, query.usuario_id))
+    zone = zone_of(request, query.zona)
+    chosen = filters(query, whose(request.caller, query.usuario_id), zone)
     blocks = _blocks(request.services, chosen, query.formato)
     return Download(blocks, media=MEDIA[query.formato], filename=f"ventas.{query.formato}")
 

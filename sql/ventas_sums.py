@@ -1,35 +1,48 @@
-"""Sums of venta: by day, week or month in UTC, or by user."""
+"""Sums of venta: by period, or by user."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from itertools import islice
+from typing import Annotated, Any, TypeVar
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sql.ventas import Runner
 
-Unidad = Literal["dia", "semana", "mes"]
+T = TypeVar("T")
 
 MOST_ROWS = 10_000
-UNITS: dict[Unidad, str] = {"dia": "day", "semana": "week", "mes": "month"}
+MOST_EXACT = 2**53 - 1  # beyond it, JavaScript's numbers are not every integer's
+NOTHING = (0, 0, 0)
+
+Total = (
+    Annotated[int, Meta(ge=0, le=MOST_EXACT)]
+    | Annotated[
+        str,
+        Meta(pattern="^[0-9]{16,}$", description="the digits of a sum above 2^53 - 1, 9007199254740991"),
+    ]
+)
 
 
 class Suma(Struct, frozen=True, kw_only=True):
-    """What was sold in a period, named by its first day (of a week, its Monday), or by a user; `importe`: cents."""
+    """What was sold in a period, named by its first day (of a week, its Monday), or by a user.
+
+    `importe` is in cents: an integer, or its digits as text beyond what every client's numbers hold."""
 
     periodo: date | UnsetType = UNSET
     usuario_id: int | UnsetType = UNSET
     ventas: int
     productos: int
-    importe: int
+    importe: Total
 
     @staticmethod
-    def of_period(periodo: date, ventas: int, productos: Decimal, importe: Decimal) -> "Suma":
-        return Suma(periodo=periodo, ventas=ventas, productos=int(productos), importe=int(importe))
+    def of_period(periodo: date, ventas: int, productos: Decimal | int, importe: Decimal | int) -> "Suma":
+        return Suma(periodo=periodo, ventas=ventas, productos=int(productos), importe=_importe(importe))
 
     @staticmethod
-    def of_user(usuario_id: int, ventas: int, productos: Decimal, importe: Decimal) -> "Suma":
-        return Suma(usuario_id=usuario_id, ventas=ventas, productos=int(productos), importe=int(importe))
+    def of_user(usuario_id: int, ventas: int, productos: Decimal | int, importe: Decimal | int) -> "Suma":
+        return Suma(usuario_id=usuario_id, ventas=ventas, productos=int(productos), importe=_importe(importe))
 
 
 class TooManyRows(Exception):
@@ -44,36 +57,34 @@ SALES = """
 SALES_OF_USER = f"""{SALES}
        AND usuario_id = %(usuario_id)s::bigint"""
 
-BY_PERIOD = f"""
-WITH span AS (
-    SELECT coalesce(%(desde)s::timestamptz, min(creacion)) AT TIME ZONE 'UTC' AS first,
-           coalesce(%(hasta)s::timestamptz - interval '1 microsecond', greatest(max(creacion), now()))
-           AT TIME ZONE 'UTC' AS last{{sales}}
-), period AS (
-    SELECT generate_series(date_trunc(%(unit)s, first), last, ('1 ' || %(unit)s)::interval) AS periodo
-      FROM span
-     LIMIT {MOST_ROWS + 1}
-), sold AS (
-    SELECT date_trunc(%(unit)s, creacion AT TIME ZONE 'UTC') AS periodo,
-           count(*) AS ventas,
-           sum(ventas_productos) AS productos,
-           sum(venta) AS importe{{sales}}
-     GROUP BY 1
-)
-SELECT periodo::date, coalesce(ventas, 0), coalesce(productos, 0), coalesce(importe, 0)
-  FROM period
-  LEFT JOIN sold USING (periodo)
- ORDER BY periodo
+BY_PERIOD = """
+SELECT width_bucket(creacion, %(begins)s::timestamptz[]), count(*), sum(ventas_productos), sum(venta){sales}
+ GROUP BY 1
 """
 
 OF_ALL_BY_PERIOD = f"""
--- ventas_sums.of_all_by_period: everyone's sales by period, zeros where there are none, from the first sale to the
--- later of the last one and now where no bounds are given; reads all that match; uses venta_creacion_idx\
+-- ventas_sums.of_all_by_period: everyone's sales by period, each known by where it begins; reads all that match;
+-- uses venta_creacion_idx\
 {BY_PERIOD.format(sales=SALES)}"""
 
 OF_USER_BY_PERIOD = f"""
 -- ventas_sums.of_user_by_period: the same of one user; reads all that match; uses venta_usuario_id_creacion_idx\
 {BY_PERIOD.format(sales=SALES_OF_USER)}"""
+
+FIRST = """
+-- ventas_sums.first: where sums begin that are given no beginning: everyone's first sale; uses venta_creacion_idx
+SELECT min(creacion)
+  FROM venta
+ WHERE creacion >= %(since)s::timestamptz
+"""
+
+FIRST_OF_USER = """
+-- ventas_sums.first_of_user: the same of one user; uses venta_usuario_id_creacion_idx
+SELECT min(creacion)
+  FROM venta
+ WHERE creacion >= %(since)s::timestamptz
+   AND usuario_id = %(usuario_id)s::bigint
+"""
 
 OF_ALL_BY_USER = f"""
 -- ventas_sums.of_all_by_user: what each user sold, of those who sold something; reads all that match;
@@ -96,13 +107,29 @@ SELECT usuario_id, count(*), sum(ventas_productos), sum(venta){SALES_OF_USER}
 """
 
 
+async def first(db: Runner, *, usuario_id: int | None, since: datetime) -> datetime | None:
+    """When the first sale from `since` on was made; None when there is none."""
+    sql = FIRST if usuario_id is None else FIRST_OF_USER
+    return await db.one(_moment, sql, since=since, **_owner(usuario_id))
+
+
 async def by_period(
-    db: Runner, unidad: Unidad, *, usuario_id: int | None, desde: datetime | None, hasta: datetime | None
+    db: Runner,
+    periods: Iterable[tuple[date, datetime]],
+    *,
+    usuario_id: int | None,
+    desde: datetime,
+    hasta: datetime,
 ) -> list[Suma]:
-    """The sums of each period that has a part in `desde` <= creacion < `hasta`, in order. Raises TooManyRows."""
+    """The sums of each period, given by its name and its beginning, of sales in `desde` <= creacion < `hasta`.
+
+    Raises TooManyRows."""
+    known = _checked(list(islice(periods, MOST_ROWS + 1)))
     sql = OF_ALL_BY_PERIOD if usuario_id is None else OF_USER_BY_PERIOD
-    bounds = _bounds(usuario_id, desde, hasta)
-    return _checked(await db.many(Suma.of_period, sql, unit=UNITS[unidad], **bounds))
+    bounds = _owner(usuario_id) | {"desde": desde, "hasta": hasta}
+    sold = await db.many(_numbered, sql, begins=[begin for _, begin in known], **bounds) if known else []
+    sums = dict(sold)
+    return [Suma.of_period(name, *sums.get(n, NOTHING)) for n, (name, _) in enumerate(known, 1)]
 
 
 async def by_user(
@@ -110,15 +137,26 @@ async def by_user(
 ) -> list[Suma]:
     """The sums of each user with sales in `desde` <= creacion < `hasta`, by id. Raises TooManyRows."""
     sql = OF_ALL_BY_USER if usuario_id is None else OF_USER_BY_USER
-    return _checked(await db.many(Suma.of_user, sql, **_bounds(usuario_id, desde, hasta)))
+    return _checked(await db.many(Suma.of_user, sql, desde=desde, hasta=hasta, **_owner(usuario_id)))
 
 
-def _bounds(usuario_id: int | None, desde: datetime | None, hasta: datetime | None) -> dict[str, object]:
-    owner = {} if usuario_id is None else {"usuario_id": usuario_id}
-    return owner | {"desde": desde, "hasta": hasta}
+def _owner(usuario_id: int | None) -> dict[str, object]:
+    return {} if usuario_id is None else {"usuario_id": usuario_id}
 
 
-def _checked(rows: list[Suma]) -> list[Suma]:
+def _numbered(n: int, *sums: Any) -> tuple[int, tuple[Any, ...]]:
+    return n, sums
+
+
+def _moment(found: datetime | str | None) -> datetime | None:
+    return datetime.fromisoformat(found) if isinstance(found, str) else found
+
+
+def _importe(cents: Decimal | int) -> int | str:
+    return int(cents) if cents <= MOST_EXACT else str(cents)
+
+
+def _checked(rows: list[T]) -> list[T]:
     if len(rows) > MOST_ROWS:
         raise TooManyRows
     return rows

@@ -1,9 +1,9 @@
 """Sums of sales by day, week, month or user, in UTC, empty periods included."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import problem
+from conftest import member, problem
 
 
 @pytest.fixture
@@ -90,7 +90,81 @@ def test_anothers_sums_are_refused(sold, carla):
     assert _sums(carla, "por=dia&desde=2026-01-01&hasta=2026-01-01") == [("2026-01-01", 0, 0, 0)]
 
 
-def test_without_bounds_it_is_from_the_first_sale_to_now(sold):
+def _sell(rows, usuario_id, *moments, venta=1):
+    for creacion in moments:
+        rows(
+            "INSERT INTO venta (usuario_id, venta, ventas_productos, creacion) VALUES (%s, %s, 1, %s)",
+            usuario_id,
+            venta,
+            creacion,
+        )
+
+
+def test_a_day_ends_at_the_midnight_of_its_zona(beto, rows):
+    _sell(rows, beto.id, "2026-01-31T10:00:00-03:00", "2026-01-31T22:15:00-03:00")
+    shop = "zona=America/Argentina/Buenos_Aires&desde=2026-01-31&hasta=2026-01-31"
+
+    assert _sums(beto, f"{shop}&por=dia") == [("2026-01-31", 2, 2, 2)]
+    assert _sums(beto, f"{shop}&por=semana") == [("2026-01-26", 2, 2, 2)]
+    assert _sums(beto, f"{shop}&por=mes") == [("2026-01-01", 2, 2, 2)]
+    assert len(beto.get(f"/venta/?{shop}").json()) == 2
+    assert len(beto.get("/venta/?desde=2026-01-31&hasta=2026-01-31").json()) == 1
+
+
+@pytest.mark.parametrize(
+    ("zona", "day", "first", "last", "hours"),
+    [
+        ("America/Santiago", "2026-09-06", "04:00:00", "2026-09-07T02:59:59.999999", 23),
+        ("America/Santiago", "2026-04-04", "03:00:00", "2026-04-05T03:59:59.999999", 25),
+        ("Europe/Madrid", "2026-03-29", "2026-03-28T23:00:00", "2026-03-29T21:59:59.999999", 23),
+        ("Europe/Madrid", "2026-10-25", "2026-10-24T22:00:00", "2026-10-25T22:59:59.999999", 25),
+    ],
+)
+def test_a_day_has_the_hours_that_its_clock_gives_it(beto, rows, zona, day, first, last, hours):
+    first = datetime.fromisoformat(first if "T" in first else f"{day}T{first}").replace(tzinfo=UTC)
+    last = datetime.fromisoformat(last).replace(tzinfo=UTC)
+    tick = timedelta(microseconds=1)
+    _sell(rows, beto.id, first - tick, first, last, last + tick)
+
+    assert last + tick - first == timedelta(hours=hours)
+    assert _sums(beto, f"zona={zona}&desde={day}&hasta={day}") == [(day, 2, 2, 2)]
+
+
+def test_the_setting_is_the_zona_that_nobody_names(connect, rows):
+    api = connect(TIMEZONE="America/Argentina/Buenos_Aires")
+    with member(api, "ana") as ana:
+        _sell(rows, ana.id, "2026-01-31T22:15:00-03:00")
+
+        assert _sums(ana, "desde=2026-01-31T22:00&hasta=2026-01-31") == [("2026-01-31", 1, 1, 1)]
+        assert _sums(ana, "desde=2026-02-01&hasta=2026-02-01&zona=UTC") == [("2026-02-01", 1, 1, 1)]
+
+
+def test_a_mistyped_year_of_before_spoils_no_sum(ana, rows):
+    _sell(rows, ana.id, "0026-01-31T10:00:00Z", "2062-01-31T10:00:00Z", datetime.now(UTC))
+
+    assert _sums(ana, "") == [(datetime.now(UTC).date().isoformat(), 1, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("zona", "near"), [("Buenos Aires", "America/Argentina/Buenos_Aires"), ("Europa/Madrid", "Europe/Madrid")]
+)
+def test_an_unknown_zona_suggests_near_ones(beto, zona, near):
+    for path in ("/venta/resumen", "/venta/", "/venta/exportar"):
+        errores = problem(beto.get(path, params={"zona": zona}), 422, "datos_invalidos")["errores"]
+        assert errores[0]["campo"] == "zona"
+        assert errores[0]["mensaje"].startswith("debe ser el nombre IANA de una zona horaria, como ")
+        assert near in errores[0]["mensaje"]
+
+
+def test_a_sum_that_javascript_would_round_is_text(beto, rows):
+    _sell(rows, beto.id, *["2026-01-05T12:00:00Z"] * 9, venta=10**15)
+    assert _sums(beto, "por=mes&desde=2026-01-01&hasta=2026-01-31")[0][3] == 9 * 10**15
+    _sell(rows, beto.id, "2026-01-05T12:00:00Z", venta=10**15)
+    assert _sums(beto, "por=mes&desde=2026-01-01&hasta=2026-01-31")[0][3] == "10000000000000000"
+    assert beto.get("/venta/resumen?por=usuario").json()[0]["importe"] == "10000000000000000"
+
+
+def test_without_bounds_it_is_from_the_first_sale_to_today(sold):
     rows = _sums(sold, "por=mes")
     assert rows[0][0] == "2025-12-01"
     assert rows[-1][0] == datetime.now(UTC).strftime("%Y-%m-01")
@@ -111,6 +185,8 @@ def test_a_bad_query_is_422(sold):
         "por=dia&por=mes": "por",
         "desde=0001-01-01&hasta=9999-12-31": "desde",
         "desde=1900-01-01&hasta=2026-01-01": "desde",
+        "zona=": "zona",
+        "zona=%2E%2E/etc": "zona",
     }.items():
         errores = problem(sold.get(f"/venta/resumen?{query}"), 422, "datos_invalidos")["errores"]
         assert [error["campo"] for error in errores] == [campo]

@@ -14,6 +14,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 from psycopg_pool import AsyncConnectionPool
 
 from core.database.errors import out_of_step
+from core.database.instant_loader import InstantLoader
 from core.database.wire import LOOKS, STALE
 
 Connection = psycopg.AsyncConnection[Any]
@@ -88,6 +89,7 @@ class Connector:
         connection.adapters.register_dumper(int, Int8BinaryDumper)
         # As text, a list would take its type from the first list of the statement, however small its numbers.
         connection.adapters.register_dumper(list, ListBinaryDumper)
+        connection.adapters.register_loader("timestamptz", InstantLoader)
         return connection
 
 

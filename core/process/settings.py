@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from datetime import date, datetime
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import msgspec
 import psycopg
@@ -14,7 +16,9 @@ from msgspec import Meta, Struct
 from psycopg.conninfo import conninfo_to_dict
 
 from core.checkout import CHECKOUT
+from core.instants import midnight
 from core.process.mail import Server
+from core.zones import UnknownZone, zone
 
 DOTENV = CHECKOUT / ".env"
 LOCAL_SENDER = "ventas@localhost"
@@ -91,6 +95,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     audit_months: Annotated[
         int, _whole(0, 1200, "months that the audit is kept, besides the current one; 0: for ever")
     ] = 24
+    timezone: Annotated[
+        str, Meta(description="whose midnight ends a day, e.g. America/Argentina/Buenos_Aires")
+    ] = "UTC"
+    sales_from: Annotated[
+        date, Meta(description="no sale is dated before this day; a day such as 2000-01-01")
+    ] = date(2000, 1, 1)
     cors_origins: Annotated[
         str, Meta(description="origins that browsers may call from, separated by commas")
     ] = ""
@@ -130,6 +140,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def production(self) -> bool:
         return self.app_env == "production"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return zone(self.timezone)
+
+    @property
+    def first_sale(self) -> datetime:
+        """The first moment that a sale may be dated, in UTC."""
+        return midnight(self.sales_from, self.zone)
 
     @property
     def direct_url(self) -> str:
@@ -229,6 +248,13 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise SettingsError("BCRYPT_ROUNDS", "set it to 10 or more in production")
     if settings.production and settings.throttle == "off":
         raise SettingsError("THROTTLE", "leave it on in production")
+    try:
+        midnight(settings.sales_from, zone(settings.timezone))
+    except UnknownZone as unknown:
+        near = " or ".join(unknown.near) or "America/Argentina/Buenos_Aires"
+        raise SettingsError("TIMEZONE", f"set it to a name of the IANA zones, e.g. {near}") from None
+    except ValueError:
+        raise SettingsError("SALES_FROM", "set it to a day such as 2000-01-01") from None
     _refuse_unusable_mail(settings)
     _refuse_unusable_addresses(settings)
 
