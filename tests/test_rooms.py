@@ -12,7 +12,15 @@ import pytest
 
 from core.checkout import CHECKOUT
 
-SHARED = {"core.caller", "core.checkout", "core.instants", "core.problems", "core.trace"}
+SHARED = {
+    "core.caller",
+    "core.checkout",
+    "core.instants",
+    "core.periods",
+    "core.problems",
+    "core.trace",
+    "core.zones",
+}
 MAY_CALL = {
     "app": {"background", "commands", "handlers", "sql", "core.auth", "core.http", "core.process"},
     "background": {"sql", "core.auth", "core.database", "core.process"},
