@@ -1,19 +1,26 @@
-"""The outbox: mails that wait in the database leave one after the other, from whichever process takes them."""
+"""The outbox: mails that wait in the database leave, recoveries first, from whichever process takes them."""
 
 import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
 
 from background.letters import compose
 from core.auth.links import Link
 from core.problems import DatabaseUnavailable
-from core.process.mail import Mail, MailError, Undeliverable
+from core.process.mail import Mail, MailError, ServerAway, Undeliverable
 from core.process.services import Services
 from sql import enlaces
+from sql.enlaces import Mailing
 
+AT_ONCE = (
+    3  # mails on their way; the last of them is never a verification: strangers can have masses of those
+)
 LOOK_SECONDS = 5
+AWAY_SECONDS = 5
 COMMIT_SECONDS = 0.1  # who asked for the mail may not have committed it yet
 LAST_MAIL_SECONDS = 10
 
@@ -26,48 +33,86 @@ async def sending(services: Services) -> AsyncIterator[None]:
     if services.mail is None:
         yield
         return
-    ending = asyncio.Event()
-    task = asyncio.create_task(_keep_sending(services, services.mail, ending))
+    outbox = Outbox(services, services.mail)
+    tasks = [asyncio.create_task(outbox.work()) for _ in range(AT_ONCE)]
     try:
         yield
     finally:
-        ending.set()
+        outbox.ending = True
         services.mail.waiting.set()
-        _, unfinished = await asyncio.wait([task], timeout=LAST_MAIL_SECONDS)
+        _, unfinished = await asyncio.wait(tasks, timeout=LAST_MAIL_SECONDS)
         for late in unfinished:
             late.cancel()
 
 
-async def _keep_sending(services: Services, mail: Mail, ending: asyncio.Event) -> None:
-    while not ending.is_set():
-        mail.waiting.clear()
+class Outbox:
+    """What the senders of one process share. A failure is one mail's own; only a server that is away stops them all."""
+
+    def __init__(self, services: Services, mail: Mail) -> None:
+        self.ending = False
+        self._services = services
+        self._mail = mail
+        self._busy = 0
+        self._away_until = 0.0
+
+    async def work(self) -> None:
+        """Sends one mail after the other, and waits for more, until the outbox is `ending`."""
+        while not self.ending:
+            self._mail.waiting.clear()
+            try:
+                while not (self.ending or self._services.shutdown.begun) and await self._send_next():
+                    continue
+            except DatabaseUnavailable as error:
+                log.warning("mail put off: %s", error)
+            except Exception:
+                log.exception("mail put off")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads the processes
+                    await self._mail.waiting.wait()
+                    if not self.ending:
+                        await asyncio.sleep(COMMIT_SECONDS)
+
+    async def _send_next(self) -> bool:
+        """Whether to go on at once."""
+        if asyncio.get_running_loop().time() < self._away_until:
+            return False
+        self._busy += 1
         try:
-            while not (ending.is_set() or services.shutdown.begun) and await _send_next(services, mail):
-                continue
-        except DatabaseUnavailable as error:
-            log.warning("mail put off: %s", error)
-        except Exception:
-            log.exception("mail put off")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads the processes
-                await mail.waiting.wait()
-                if not ending.is_set():
-                    await asyncio.sleep(COMMIT_SECONDS)
+            waiting = await enlaces.claim(self._services.db, verifications=self._busy < AT_ONCE)
+            if waiting is None:
+                return False
+            await self._send(waiting)
+            return True
+        finally:
+            self._busy -= 1
 
+    async def _send(self, waiting: Mailing) -> None:
+        """A crash between a mail's leaving and its record makes it leave twice, never not."""
+        db = self._services.db
+        try:
+            await self._mail.send(self._compose(waiting), waiting.correo)
+        except ServerAway as error:
+            log.warning("no mail leaves, the mail server is away: %s", error)
+            self._away_until = asyncio.get_running_loop().time() + AWAY_SECONDS
+            await enlaces.put_off(db, waiting, str(error))
+        except MailError as error:
+            log.warning("mail to user %s did not leave: %s", waiting.usuario_id, error)
+            await enlaces.failed(db, waiting, str(error), again=not isinstance(error, Undeliverable))
+        except Exception as error:  # a defect of ours must not hold up the other mails either
+            log.exception("mail to user %s did not leave", waiting.usuario_id)
+            await enlaces.failed(db, waiting, f"{type(error).__name__}: {error}", again=True)
+        else:
+            await enlaces.sent(db, waiting)
 
-async def _send_next(services: Services, mail: Mail) -> bool:
-    """Whether to go on at once. A crash between a mail's leaving and its record makes it leave twice, never not."""
-    waiting = await enlaces.claim(services.db)
-    if waiting is None:
-        return False
-    token = Link(waiting.usuario_id, waiting.id).encode(services.keys, waiting.tipo)
-    message = compose(waiting, token, sender=mail.sender, public_url=services.settings.public_url)
-    try:
-        await mail.send(message, waiting.correo)
-    except MailError as error:
-        hopeless = isinstance(error, Undeliverable)
-        log.warning("mail to user %s did not leave: %s", waiting.usuario_id, error)
-        await enlaces.failed(services.db, waiting, str(error), again=not hopeless)
-        return hopeless
-    await enlaces.sent(services.db, waiting)
-    return True
+    def _compose(self, waiting: Mailing) -> EmailMessage:
+        """Raises Undeliverable: what stands in a row may be more than the mail library can write."""
+        services = self._services
+        token = Link(waiting.usuario_id, waiting.id).encode(services.keys, waiting.tipo)
+        try:
+            message = compose(
+                waiting, token, sender=self._mail.sender, public_url=services.settings.public_url
+            )
+            message.as_bytes(policy=SMTP if waiting.correo.isascii() else SMTPUTF8)
+        except Exception as error:  # its parsers raise whatever they stumble over
+            raise Undeliverable(f"it cannot be composed: {type(error).__name__}: {error}") from error
+        return message

@@ -11,6 +11,9 @@ Runner = Database | Transaction
 
 Tipo = Literal["verificacion", "recuperacion"]
 
+HOURS: dict[Tipo, int] = {"verificacion": 24, "recuperacion": 1}
+"""How long a link is good for, from the sending of its mail; a mail is tried no longer than that either."""
+
 
 class Mailing(Struct, frozen=True):
     """A link whose mail is to leave now, for `correo`."""
@@ -52,7 +55,7 @@ VERIFY = f"""
 -- enlaces.verify: a link, and its mail, that verifies a user's correo if it is not yet; ends an older one;
 -- uses usuario_pkey, enlace_pkey
 INSERT INTO enlace (usuario_id, tipo, correo, clave, expira)
-SELECT id, 'verificacion', correo, sha256(convert_to(password, 'UTF8')), now() + interval '24 hours'
+SELECT id, 'verificacion', correo, sha256(convert_to(password, 'UTF8')), now() + %(hours)s * interval '1 hour'
   FROM usuario
  WHERE id = %(usuario_id)s
    AND NOT estado
@@ -66,7 +69,7 @@ RECOVER = f"""
 -- enlaces.recover: a link, and its mail, that sets a new password, if the correo is anybody's; ends an older one;
 -- uses usuario_correo_key, enlace_pkey
 INSERT INTO enlace (usuario_id, tipo, correo, clave, expira)
-SELECT id, 'recuperacion', correo, sha256(convert_to(password, 'UTF8')), now() + interval '1 hour'
+SELECT id, 'recuperacion', correo, sha256(convert_to(password, 'UTF8')), now() + %(hours)s * interval '1 hour'
   FROM usuario
  WHERE lower(correo) = lower(%(correo)s){_REPLACE}"""
 
@@ -103,14 +106,15 @@ DELETE FROM enlace AS e
 """
 
 CLAIM = """
--- enlaces.claim: the mail that has waited longest; nobody else tries it for two minutes;
--- uses enlace_proximo_idx, enlace_pkey
+-- enlaces.claim: the next mail, which nobody else tries for two minutes: what somebody waits for, then, where they are
+-- asked for, verifications; the oldest first; uses enlace_cola_idx, enlace_pkey
 WITH due AS (
     SELECT usuario_id, tipo
       FROM enlace
      WHERE proximo <= now()
+       AND (tipo = 'verificacion') <= %(verifications)s
        AND expira > now()
-     ORDER BY proximo
+     ORDER BY tipo = 'verificacion', proximo
      LIMIT 1
        FOR UPDATE SKIP LOCKED
 )
@@ -124,9 +128,10 @@ RETURNING e.usuario_id, e.tipo, e.id, e.correo
 """
 
 SENT = """
--- enlaces.sent: the mail left; uses enlace_pkey
+-- enlaces.sent: the mail left; from now on the link is good for its hours; uses enlace_pkey
 UPDATE enlace
    SET enviado = now(),
+       expira  = now() + %(hours)s * interval '1 hour',
        proximo = NULL,
        error   = NULL
  WHERE usuario_id = %(usuario_id)s
@@ -135,8 +140,8 @@ UPDATE enlace
 """
 
 FAILED = """
--- enlaces.failed: the mail did not leave; tries again after 5 s, 20 s, 80 s, 320 s and then every 15 minutes, or, after
--- ten tries or an answer that no try can change, never; uses enlace_pkey
+-- enlaces.failed: this mail did not leave; it is tried again after 5 s, 20 s, 80 s, 320 s and then every 15 minutes or,
+-- after ten tries or an answer that no try can change, never; uses enlace_pkey
 WITH plan AS MATERIALIZED (
     SELECT usuario_id, tipo, id,
            CASE WHEN %(again)s AND intentos < 10
@@ -155,8 +160,19 @@ UPDATE enlace AS e
    AND e.id = plan.id
 """
 
+PUT_OFF = """
+-- enlaces.put_off: the mail server is away, which is no failure of this mail: it has lost no try; uses enlace_pkey
+UPDATE enlace
+   SET error    = %(error)s,
+       intentos = intentos - 1,
+       proximo  = now() + interval '5 seconds'
+ WHERE usuario_id = %(usuario_id)s
+   AND tipo = %(tipo)s
+   AND id = %(id)s
+"""
+
 OUTBOX = """
--- enlaces.outbox: how many mails wait, and how long the first has; uses enlace_proximo_idx
+-- enlaces.outbox: how many mails wait, and how long the first has; uses enlace_cola_idx, enlace_expira_idx
 SELECT count(*), coalesce(extract(epoch FROM now() - min(creacion)), 0)::double precision
   FROM enlace
  WHERE proximo IS NOT NULL
@@ -182,12 +198,12 @@ DELETE FROM enlace AS e
 
 async def verify(db: Runner, usuario_id: int, *, again: bool) -> bool:
     """Whether a mail will go out: not to a correo that is verified nor, unless `again`, to one that has a link."""
-    return await db.run(VERIFY, usuario_id=usuario_id, again=again) > 0
+    return await db.run(VERIFY, usuario_id=usuario_id, again=again, hours=HOURS["verificacion"]) > 0
 
 
 async def recover(db: Runner, correo: str) -> bool:
     """Whether a mail will go out: not when the correo is nobody's."""
-    return await db.run(RECOVER, correo=correo) > 0
+    return await db.run(RECOVER, correo=correo, hours=HOURS["recuperacion"]) > 0
 
 
 async def owner(db: Runner, usuario_id: int, tipo: Tipo, id: UUID) -> Owner | None:
@@ -199,18 +215,32 @@ async def use(tx: Transaction, usuario_id: int, tipo: Tipo, id: UUID) -> bool:
     return await tx.run(USE, usuario_id=usuario_id, tipo=tipo, id=id) > 0
 
 
-async def claim(db: Runner) -> Mailing | None:
-    return await db.one(Mailing, CLAIM)
+async def claim(db: Runner, *, verifications: bool) -> Mailing | None:
+    """The next mail to send; without `verifications`, only one that somebody waits for."""
+    return await db.one(Mailing, CLAIM, verifications=verifications)
 
 
 async def sent(db: Runner, mail: Mailing) -> None:
-    await db.run(SENT, usuario_id=mail.usuario_id, tipo=mail.tipo, id=mail.id)
+    await db.run(SENT, **_key(mail), hours=HOURS[mail.tipo])
 
 
 async def failed(db: Runner, mail: Mailing, error: str, *, again: bool) -> None:
-    """Keeps the reason, up to 200 printable characters, and plans the next try if there may be one."""
-    kept = "".join(filter(str.isprintable, error))[:200]
-    await db.run(FAILED, usuario_id=mail.usuario_id, tipo=mail.tipo, id=mail.id, error=kept, again=again)
+    """Keeps the reason, and plans the next try if there may be one."""
+    await db.run(FAILED, **_key(mail), error=_kept(error), again=again)
+
+
+async def put_off(db: Runner, mail: Mailing, error: str) -> None:
+    """Keeps the reason; the mail is as new as it was before it was claimed."""
+    await db.run(PUT_OFF, **_key(mail), error=_kept(error))
+
+
+def _key(mail: Mailing) -> dict[str, object]:
+    return {"usuario_id": mail.usuario_id, "tipo": mail.tipo, "id": mail.id}
+
+
+def _kept(error: str) -> str:
+    """Up to 200 printable characters."""
+    return "".join(filter(str.isprintable, error))[:200]
 
 
 async def outbox(db: Runner) -> Outbox:

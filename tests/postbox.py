@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -38,10 +38,14 @@ class _Controller(Controller):
 
 
 class Postbox:
-    """Refuses who is in `refused`, with that reply; with `users`, takes mail only from who logs in."""
+    """Refuses who is in `refused`, with that reply, and whom `refuses` has one for; lets those wait for whom `slow` has
+    an event; with `users`, takes mail only from who logs in. `asked` are the recipients, refused ones too."""
 
     def __init__(self, users: dict[str, str] | None = None) -> None:
         self.refused: dict[str, str] = {}
+        self.refuses: Callable[[str], str | None] = self.refused.get
+        self.slow: Callable[[str], threading.Event | None] = lambda address: None
+        self.asked: list[str] = []
         self.users = users or {}
         self.logins: list[tuple[str, bool]] = []
         self.recipients: list[str] = []
@@ -95,8 +99,11 @@ class Postbox:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if address in self.refused:
-            return self.refused[address]
+        self.asked.append(address)
+        if event := self.slow(address):
+            await asyncio.to_thread(event.wait)
+        if reply := self.refuses(address):
+            return reply
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -19,6 +19,7 @@ AGAIN = "UPDATE enlace SET proximo = now() WHERE proximo IS NOT NULL"
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch):
     monkeypatch.setattr("background.outbox.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("background.outbox.AWAY_SECONDS", 0.2)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,23 @@ def _wait(rows, wanted, statement=STATE):
             return found
         threading.Event().wait(0.05)
     raise AssertionError(found)
+
+
+def _queue(rows, name, mails, tipo="verificacion"):
+    """Users name1, name2 … and a mail that waits for each."""
+    rows(
+        """WITH created AS (
+               INSERT INTO usuario (username, password, nombre, apellido, telefono, correo)
+               SELECT %s || n, %s, 'X', 'Y', '123', %s || n || '@example.com' FROM generate_series(1, %s) AS n
+               RETURNING id, correo)
+           INSERT INTO enlace (usuario_id, tipo, correo, clave, expira)
+           SELECT id, %s, correo, sha256(''), now() + interval '1 hour' FROM created""",
+        name,
+        "$2b$04$" + "." * 53,
+        name,
+        mails,
+        tipo,
+    )
 
 
 def test_a_mail_is_plain_text_and_html_with_the_link(connect, postbox):
@@ -122,18 +140,28 @@ def test_the_database_never_holds_the_token(connect, postbox, rows):
 def test_mail_waits_until_the_server_is_back(connect, rows):
     postbox = Postbox()
     connect(MAIL_URL=postbox.url).post("/user/", json=new_user("ana"))
-    [(_, tries, sent, waits, error)] = _wait(rows, lambda found: found[0][4])
-    assert (tries, sent, waits) == (1, False, True)
+    [(_, _, sent, waits, error)] = _wait(rows, lambda found: found[0][4])
+    assert (sent, waits) == (False, True)
     assert "ConnectionRefused" in error
 
     with postbox.open():
         rows(AGAIN)
         assert postbox.mail()["To"] == "ana@example.com"
-        _wait(rows, lambda found: found == [("ana@example.com", 2, True, False, None)])
+        _wait(rows, lambda found: found == [("ana@example.com", 1, True, False, None)])
 
 
-def test_waits_grow_and_end(connect, rows):
+def test_a_mail_loses_no_try_while_the_server_is_away(connect, rows):
     connect(MAIL_URL=Postbox().url).post("/user/", json=new_user("ana"))
+    for _ in range(15):
+        _wait(rows, lambda found: found[0][4] and found[0][1] == 0)
+        rows("UPDATE enlace SET error = NULL, proximo = now()")
+
+    assert _wait(rows, lambda found: found[0][4])[0][3]
+
+
+def test_waits_grow_and_end(connect, postbox, rows):
+    postbox.refused["ana@example.com"] = "451 4.7.1 Later"
+    connect(MAIL_URL=postbox.url).post("/user/", json=new_user("ana"))
     waits = []
     for tries in range(1, 11):
         _wait(rows, lambda found, tries=tries: found[0][1] == tries and found[0][4])
@@ -167,6 +195,67 @@ def test_who_is_refused_for_now_is_tried_again(connect, postbox, rows):
     postbox.refused.clear()
     rows(AGAIN)
     assert postbox.mail()["To"] == "ana@example.com"
+
+
+@pytest.mark.parametrize("reply", ["451 4.7.1 Later", "550 5.1.1 No such user"])
+def test_a_recovery_leaves_before_all_that_is_refused(connect, postbox, rows, reply):
+    postbox.refuses = lambda address: reply if address.startswith("malo") else None
+    _queue(rows, "malo", 300)
+    _queue(rows, "ana", 1, tipo="recuperacion")
+
+    connect(MAIL_URL=postbox.url)
+
+    assert postbox.mail()["Subject"] == "Elija una contraseña nueva"
+    assert postbox.asked.index("ana1@example.com") < 3  # as many as are on their way at once
+
+
+def test_what_is_refused_for_now_holds_up_nobody(connect, postbox, rows):
+    postbox.refuses = lambda address: "451 4.7.1 Later" if address.startswith("malo") else None
+    _queue(rows, "malo", 20)
+    _queue(rows, "ana", 1)
+
+    connect(MAIL_URL=postbox.url)
+
+    assert postbox.mail()["To"] == "ana1@example.com"
+    assert {f"malo{number}@example.com" for number in range(1, 21)} <= set(postbox.asked)
+
+
+def test_what_cannot_be_composed_ends_with_its_reason_and_holds_up_nobody(connect, postbox, rows):
+    _queue(rows, "malo", 1)
+    rows("UPDATE enlace SET correo = '=?utf-8?q?=0D=0A1?=@p.test'")
+    _queue(rows, "ana", 1)
+
+    connect(MAIL_URL=postbox.url)
+
+    assert postbox.mail()["To"] == "ana1@example.com"
+    [(_, tries, sent, waits, error), _] = _wait(rows, lambda found: found[0][4] and found[1][2])
+    assert (tries, sent, waits) == (1, False, False)
+    assert error.startswith("it cannot be composed: ")
+
+
+def test_a_slow_recipient_holds_up_no_recovery(connect, postbox, rows):
+    released = threading.Event()
+    postbox.slow = lambda address: None if address.startswith("ana") else released
+    _queue(rows, "lento", 10)
+    api = connect(MAIL_URL=postbox.url)
+    _wait(rows, lambda found: sum(tries for _, tries, _, _, _ in found) == 2)
+
+    _queue(rows, "ana", 1, tipo="recuperacion")
+    api.post("/login/recuperar", json={"correo": "nadie@example.com"})
+
+    assert postbox.mail()["To"] == "ana1@example.com"
+    released.set()
+
+
+def test_the_hours_of_a_link_count_from_its_sending(connect, postbox, rows):
+    _queue(rows, "ana", 1, tipo="recuperacion")
+    rows("UPDATE enlace SET creacion = now() - interval '59 minutes', expira = now() + interval '1 minute'")
+
+    connect(MAIL_URL=postbox.url)
+
+    postbox.mail()
+    hour = "SELECT 1, 2, enviado IS NOT NULL, expira - enviado = interval '1 hour' FROM enlace"
+    _wait(rows, lambda found: found[0][3], hour)
 
 
 def test_a_repeated_mail_has_the_same_message_id(connect, postbox, rows):

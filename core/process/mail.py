@@ -2,11 +2,16 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import parseaddr
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import smtplib
 
 TIMEOUT_SECONDS = 10
 PORTS = {"smtp": 587, "smtps": 465}
@@ -15,11 +20,15 @@ log = logging.getLogger("ventas.mail")
 
 
 class MailError(Exception):
-    """The mail did not leave; another try may help."""
+    """This mail did not leave; another try may help."""
 
 
 class Undeliverable(MailError):
-    """The mail server will never take this mail."""
+    """This mail cannot be written, or the mail server will never take it."""
+
+
+class ServerAway(MailError):
+    """No mail can leave now, whoever it is for."""
 
 
 class Server(Struct, frozen=True):
@@ -67,31 +76,59 @@ class Mail:
 
 
 def _deliver(server: Server, message: EmailMessage, sender: str, recipient: str) -> None:
-    """A password goes only over TLS, and whatever else does when the server offers it."""
+    """What goes wrong before the mail's own recipient is named would go wrong with every other mail too."""
     import smtplib  # with the first mail: processes start sooner and smaller without it
-    import ssl
 
-    context = ssl.create_default_context()
     try:
-        with (
-            smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_SECONDS, context=context)
-            if server.tls
-            else smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
-        ) as smtp:
-            smtp.ehlo_or_helo_if_needed()
-            if not server.tls and smtp.has_extn("starttls"):
-                smtp.starttls(context=context)
-                smtp.ehlo()
-            elif not server.tls and server.user:
-                raise MailError("the server offers no STARTTLS, so the password was not sent")
-            if server.user:
-                smtp.login(server.user, server.password)
-            if not recipient.isascii() and not smtp.has_extn("smtputf8"):
-                raise Undeliverable("the server takes only ASCII addresses")
-            smtp.send_message(message, sender, [recipient])
+        smtp = _connect(server)
+    except (smtplib.SMTPException, OSError) as error:
+        raise ServerAway(f"{type(error).__name__}: {error}") from error
+    try:
+        if not recipient.isascii() and not smtp.has_extn("smtputf8"):
+            raise Undeliverable("the server takes only ASCII addresses")
+        smtp.send_message(message, sender, [recipient])
     except smtplib.SMTPRecipientsRefused as error:
         [(code, reply)] = error.recipients.values()
-        refused = Undeliverable if code >= 500 else MailError
-        raise refused(f"{code} {reply.decode('utf-8', 'replace')}") from error
+        raise _refusal(code, reply) from error
+    except smtplib.SMTPSenderRefused as error:
+        if recipient.isascii():
+            raise ServerAway(f"{type(error).__name__}: {error}") from error
+        raise _refusal(error.smtp_code, error.smtp_error) from error
+    except smtplib.SMTPDataError as error:
+        raise _refusal(error.smtp_code, error.smtp_error) from error
     except (smtplib.SMTPException, OSError) as error:
         raise MailError(f"{type(error).__name__}: {error}") from error
+    finally:
+        with suppress(smtplib.SMTPException, OSError):
+            smtp.quit()
+
+
+def _connect(server: Server) -> "smtplib.SMTP":
+    """A password goes only over TLS, and whatever else does when the server offers it."""
+    import smtplib
+    from ssl import create_default_context  # reads all the authorities: only for who needs them
+
+    smtp = (
+        smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_SECONDS, context=create_default_context())
+        if server.tls
+        else smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_SECONDS)
+    )
+    try:
+        smtp.ehlo_or_helo_if_needed()
+        if not server.tls and smtp.has_extn("starttls"):
+            smtp.starttls(context=create_default_context())
+            smtp.ehlo()
+        elif not server.tls and server.user:
+            raise ServerAway("the server offers no STARTTLS, so the password was not sent")
+        if server.user:
+            smtp.login(server.user, server.password)
+    except BaseException:
+        smtp.close()
+        raise
+    return smtp
+
+
+def _refusal(code: int, reply: bytes | str) -> MailError:
+    """A 5xx is for ever (RFC 5321 section 4.2.1)."""
+    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    return (Undeliverable if code >= 500 else MailError)(f"{code} {text}")
