@@ -16,9 +16,7 @@ from core.process.services import Services
 from sql import enlaces
 from sql.enlaces import Mailing
 
-AT_ONCE = (
-    3  # mails on their way; the last of them is never a verification: strangers can have masses of those
-)
+AT_ONCE = 3  # mails on their way; one of them is never a verification: of those strangers can ask for masses
 LOOK_SECONDS = 5
 AWAY_SECONDS = 5
 COMMIT_SECONDS = 0.1  # who asked for the mail may not have committed it yet
