@@ -284,6 +284,13 @@ DB_SLOW = _kind(
     "La consulta pasó de su tiempo o esperó demasiado por un bloqueo; no cambió nada.",
     "Espere lo que dice `Retry-After` y repita la petición, con filtros más estrechos si es una lista.",
 )
+OUTCOME_UNKNOWN = _kind(
+    "resultado_desconocido",
+    503,
+    "No se sabe si el cambio se hizo",
+    "La base de datos recibió el cambio y no respondió: pudo haberse hecho, o no.",
+    "Consulte si el cambio está antes de repetirlo; con `Idempotency-Key` la repetición es segura.",
+)
 NOT_MIGRATED = _kind(
     "bd_sin_migrar",
     503,
@@ -330,7 +337,7 @@ class Problem(Exception):
 
 
 class DatabaseUnavailable(Problem):
-    """503: the database cannot serve this now; nothing is known to have changed."""
+    """503: the database cannot serve this now. Whether something changed, `kind` says."""
 
     def __init__(self, kind: Kind = DB_AWAY, *, retry_after: int = 1) -> None:
         super().__init__(kind, kind.cuando, headers=[(b"retry-after", b"%d" % retry_after)])

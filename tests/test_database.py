@@ -19,6 +19,14 @@ NEW_USER = """
 INSERT INTO usuario (username, password, nombre, apellido, telefono, correo)
 VALUES (%(username)s, '$2b$04$' || repeat('a', 53), 'N', 'A', '099123', %(username)s || '@example.com')
 """
+NEW_USERS = """
+WITH made AS (
+    INSERT INTO usuario (username, password, nombre, apellido, telefono, correo)
+    SELECT username, '$2b$04$' || repeat('a', 53), 'N', 'A', '099123', username || '@example.com'
+      FROM unnest(%(username)s::text[]) AS asked (username)
+    RETURNING id)
+SELECT 1 AS n, id FROM made
+"""
 LIMITS = """
 SELECT name, setting
   FROM pg_settings
@@ -355,6 +363,29 @@ async def test_a_database_that_falls_silent_is_given_up(opened: Open, relay: Rel
 
     async with asyncio.timeout(5):
         assert await refusal(db.gather(row, IDS, id=7)) == "bd_lenta"
+
+
+@pytest.mark.parametrize("coalesce", [True, False])
+async def test_a_change_that_is_not_answered_may_have_happened(
+    opened: Open, relay: Relay, monkeypatch: pytest.MonkeyPatch, coalesce: bool
+) -> None:
+    monkeypatch.setattr("core.database.database.SILENCE_SECONDS", 0.3)
+    db = await opened(relay.url, timeout=0.3, coalesce=coalesce)
+    assert await db.gather(int, NEW_USERS, username="ana")
+    relay.silent = True
+
+    assert await refusal(db.gather(int, NEW_USERS, username="beto")) == "resultado_desconocido"
+
+
+async def test_a_commit_that_is_not_answered_may_have_happened(opened: Open, relay: Relay) -> None:
+    db = await opened(relay.url, pool_max=1)
+
+    with pytest.raises(DatabaseUnavailable) as refused:
+        async with db.transaction() as tx:
+            await tx.run(NEW_USER, username="ana")
+            await relay.close()
+
+    assert refused.value.kind.codigo == "resultado_desconocido"
 
 
 async def test_its_connections_close_with_it(database: str, rows: Rows) -> None:

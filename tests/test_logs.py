@@ -177,7 +177,7 @@ def test_uvicorn_alone_tells_no_query_strings(database: str, tmp_path: object) -
             stderr=subprocess.STDOUT,
             text=True,
         )
-        problem(httpx.get(f"{url}/healthz?secreto=1"), 422, "datos_invalidos")
+        problem(httpx.get(f"{url}/healthz?secreto=1", timeout=30), 422, "datos_invalidos")
         server.terminate()
         output, _ = server.communicate(timeout=30)
     assert "path=/healthz status=422" in output

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import psycopg
 
-from core.database.errors import as_problems
+from core.database.errors import SilenceError, as_problems, outcome_unknown, unanswered
 from core.database.lanes import Lane, alone, statement
 from core.database.naming import named
 from core.database.pool import Connection, Connector, Pool
@@ -116,9 +116,17 @@ class Database(Executor):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commits when its block ends, rolls back when it raises."""
+        committing = False
         with as_problems():
-            async with self.pool.connection() as connection, connection.transaction():
-                yield Transaction(connection)
+            async with self.pool.connection() as connection:
+                try:
+                    async with connection.transaction():
+                        yield Transaction(connection)
+                        committing = True
+                except psycopg.Error as error:
+                    if committing and unanswered(error):
+                        raise outcome_unknown(error) from error
+                    raise
 
     async def warm(self) -> None:
         """Connects before the first request needs it; a database that is away is no error yet."""
@@ -137,7 +145,9 @@ class Database(Executor):
             try:
                 async with self.pool.connection() as connection:
                     return await _execute(connection, sql, parameters)
-            except psycopg.Error:
+            except (psycopg.Error, SilenceError) as error:
+                if connection is not None and not _reads(sql) and unanswered(error):
+                    raise outcome_unknown(error) from error
                 if connection is None or not connection.closed or not _reads(sql):
                     raise
             await self.pool.drain()
@@ -195,10 +205,11 @@ def _reads(sql: str) -> bool:
 async def _execute(
     connection: Connection, sql: str, parameters: Mapping[str, object]
 ) -> tuple[list[Columns], int]:
+    """Raises psycopg.Error, or SilenceError."""
     try:
         async with asyncio.timeout(SILENCE_SECONDS):
             cursor = await connection.execute(named(sql), parameters, binary=True)
     except TimeoutError:
-        raise psycopg.errors.QueryCanceled("no answer, not even of a timeout") from None
+        raise SilenceError(f"no answer in {SILENCE_SECONDS} s") from None
     rows = await cursor.fetchall() if cursor.description else []
     return rows, cursor.rowcount

@@ -14,10 +14,16 @@ from core.problems import (
     DB_READ_ONLY,
     DB_RESTARTING,
     DB_SLOW,
+    OUTCOME_UNKNOWN,
     DatabaseUnavailable,
     Kind,
     violated,
 )
+
+
+class SilenceError(Exception):
+    """The server says nothing for longer than its own time-outs allow."""
+
 
 BY_STATE: dict[str | None, Kind] = {
     "25006": DB_READ_ONLY,  # read_only_sql_transaction
@@ -48,7 +54,14 @@ BY_TEXT = {  # libpq gives no SQLSTATE for a refused connection
 
 def problem_of(error: Exception) -> Exception:
     """The Problem that an error of the database means; the error itself when it is a defect of ours."""
-    if isinstance(error, TimeoutError):
+    problem = _problem_of(error)
+    if problem is not error:
+        problem.__cause__ = error
+    return problem
+
+
+def _problem_of(error: Exception) -> Exception:
+    if isinstance(error, SilenceError):
         return DatabaseUnavailable(DB_SLOW)
     if not isinstance(error, psycopg.Error):
         return error
@@ -62,6 +75,18 @@ def problem_of(error: Exception) -> Exception:
     return error
 
 
+def unanswered(error: Exception) -> bool:
+    """Whether PostgreSQL said nothing: what it was sent may or may not have been committed."""
+    return isinstance(error, SilenceError) or (isinstance(error, psycopg.Error) and error.sqlstate is None)
+
+
+def outcome_unknown(error: Exception) -> DatabaseUnavailable:
+    """The Problem of a change that was sent and not answered."""
+    problem = DatabaseUnavailable(OUTCOME_UNKNOWN)
+    problem.__cause__ = error
+    return problem
+
+
 def out_of_step(error: psycopg.Error) -> bool:
     """Whether psycopg, not PostgreSQL, found an answer that does not belong to its question: the server is going."""
     return isinstance(error, psycopg.InternalError) and error.sqlstate is None
@@ -69,10 +94,10 @@ def out_of_step(error: psycopg.Error) -> bool:
 
 @contextmanager
 def as_problems() -> Iterator[None]:
-    """Raises psycopg's errors as the Problems they mean."""
+    """Raises psycopg's errors, and the silence of the server, as the Problems they mean."""
     try:
         yield
-    except psycopg.Error as error:
+    except (psycopg.Error, SilenceError) as error:
         problem = problem_of(error)
         if problem is error:
             raise

@@ -13,7 +13,7 @@ import psycopg
 from msgspec import Struct
 from psycopg.pq.abc import PGresult
 
-from core.database.errors import problem_of
+from core.database.errors import outcome_unknown, problem_of, unanswered
 from core.database.naming import named
 from core.database.wire import Columns, Wire
 from core.problems import BUSY, DB_SLOW, DatabaseUnavailable
@@ -203,7 +203,7 @@ class Lane:
 
     def _told(self, batch: Batch, result: PGresult | Exception) -> None:
         if isinstance(result, Exception):
-            self._fail(batch, result)
+            self._fail(batch, result, sent=True)
         else:
             try:
                 self._hand_out(batch.askers, result)
@@ -219,7 +219,7 @@ class Lane:
         for asker, rows in zip(askers, found, strict=True):
             asker.tell(rows)
 
-    def _fail(self, batch: Batch, error: Exception) -> None:
+    def _fail(self, batch: Batch, error: Exception, *, sent: bool = False) -> None:
         """Another try for those whom it may help; the others are told."""
         died = self._wire is not None and not self.connected
         if died and self._repeats and not batch.again and isinstance(error, psycopg.Error):
@@ -228,4 +228,5 @@ class Lane:
         elif len(batch.askers) > 1 and self.connected:
             self._repeated.extend(Batch(batch.statement, [asker], batch.again) for asker in batch.askers)
         else:
-            batch.refuse(error)
+            lost = sent and not self._repeats and unanswered(error)
+            batch.refuse(outcome_unknown(error) if lost else error)

@@ -10,6 +10,8 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
+from core.database.errors import SilenceError
+
 Columns = tuple[Any, ...]
 Tell = Callable[[PGresult | Exception], None]
 
@@ -53,7 +55,7 @@ class Wire:
         return self._open and (not self._prepare or sql in self._prepared)
 
     async def prepare(self, sql: bytes) -> None:
-        """Makes a statement ready. Raises psycopg.Error, or TimeoutError."""
+        """Makes a statement ready. Raises psycopg.Error, or SilenceError."""
         if self.ready(sql):
             return
         name = b"s%d" % len(self._prepared)
@@ -67,7 +69,7 @@ class Wire:
     def ask(self, sql: bytes, parameters: Sequence[bytes], tell: Tell) -> None:
         """Runs a statement whose parameters are $1, $2 …; what it came to is told once it is committed.
 
-        That is for rows(), or a psycopg.Error, or a TimeoutError after `timeout` seconds."""
+        That is for rows(), or a psycopg.Error, or a SilenceError after `timeout` seconds."""
         if self._prepare:
             message = (self._prepared[sql], parameters, None, Format.BINARY)
             self._send(tell, self._pgconn.send_query_prepared, *message)
@@ -112,7 +114,7 @@ class Wire:
         if self._tell is None:
             return
         if self._loop.time() >= self._deadline:
-            self._lose(TimeoutError())
+            self._lose(SilenceError(f"no answer in {self._timeout} s"))
         else:
             self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
             self._read()

@@ -141,8 +141,12 @@ def log_request(scope: Scope, status: int, seconds: float, failure: BaseExceptio
         fields["user"] = caller.id
     if isinstance(failure, Problem):
         fields["codigo"] = failure.kind.codigo
-        if sqlstate := getattr(failure.__cause__, "sqlstate", None):
-            fields["sqlstate"] = sqlstate
+        if status >= CRASHED.status:
+            fields["detail"] = failure.detail
+        if cause := failure.__cause__:
+            fields["cause"] = type(cause).__name__
+            if sqlstate := getattr(cause, "sqlstate", None):
+                fields["sqlstate"] = sqlstate
     crash = failure if status == CRASHED.status else None
     level = logging.ERROR if crash else logging.WARNING if status > CRASHED.status else logging.INFO
     log.log(level, "request", exc_info=crash, extra={"fields": fields})
