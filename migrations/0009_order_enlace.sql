@@ -1,8 +1,7 @@
 -- What:   the order in which mails leave: what somebody waits for first, verifications after it, the oldest first.
 -- Why:    a recovery must not wait behind all the verifications that strangers asked for. The index is the queue: one
 --         look finds the next mail, however many wait. It takes the place of enlace_proximo_idx.
--- Locks:  enlace SHARE UPDATE EXCLUSIVE while it builds: reads and writes go on. Then ACCESS EXCLUSIVE, a moment, for the
---         index that goes.
+-- Locks:  enlace SHARE UPDATE EXCLUSIVE while one index builds and the other goes: reads and writes go on.
 -- Undo:   the index of before comes back; nothing is lost.
 -- transactional: false
 -- squawk-disable-assume-in-transaction
