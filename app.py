@@ -13,9 +13,10 @@ from background import budget, outbox
 from core.auth.middleware import BearerAuth
 from core.http.cors import Cors
 from core.http.endpoint import at
+from core.http.html_pages import assets
 from core.http.https_only import HttpsOnly
 from core.http.outermost import Edge
-from core.http.routing import Files, Map
+from core.http.routing import Map
 from core.problems import NO_ROUTE, Problem
 from core.process import start
 from core.process.application import Api
@@ -70,7 +71,7 @@ routes = [
     at("/openapi.json", GET=docs.description),
     at("/panel", GET=panel.show),
     at("/problemas", GET=docs.problems),
-    Mount("/assets", Files(docs.assets)),
+    Mount("/assets", assets),
     at("/.well-known/oauth-authorization-server", GET=oauth.metadata),
     at("/healthz", GET=health.alive),
     at("/readyz", GET=health.ready),
@@ -87,22 +88,7 @@ def stack(services: Services) -> ASGIApp:
     app: ASGIApp = Map(routes, default=no_route)
     app = BearerAuth(app, services.tokens, services.known, partial(active, services.db))
     if origins := services.settings.cors_origins:
-        app = Cors(
-            app,
-            allow_origins=[origin.strip() for origin in origins.split(",")],
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=[
-                "Content-Disposition",
-                "ETag",
-                "Idempotent-Replayed",
-                "Link",
-                "Location",
-                "Retry-After",
-                "X-Request-ID",
-                "X-Total-Count",
-            ],
-        )
+        app = Cors(app, [origin.strip() for origin in origins.split(",")])
     if services.settings.https_only == "on":
         app = HttpsOnly(app, services.settings.public_url)
     return Edge(app, services)

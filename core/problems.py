@@ -88,6 +88,13 @@ HTTPS_REQUIRED = _kind(
     "La petición llegó por HTTP sin cifrar, y habría cambiado algo.",
     "Use https://, y cambie el token o la contraseña que envió: pudo haberse leído en el camino.",
 )
+FOREIGN_PAGE = _kind(
+    "origen_no_permitido",
+    403,
+    "Origen no permitido",
+    "Un navegador pregunta si una página de otro sitio puede llamar a la API, y `CORS_ORIGINS` no nombra ese sitio.",
+    "Quien opera el servicio puede agregarlo a `CORS_ORIGINS`.",
+)
 WRONG_PASSWORD = _kind(
     "password_actual_incorrecto",
     403,
@@ -178,6 +185,13 @@ WRONG_MEDIA = _kind(
     "Tipo de contenido no admitido",
     "`Content-Type` no es uno de los que la ruta acepta.",
     "Envíe el tipo que nombra `detail`.",
+)
+CODED_BODY = _kind(
+    "cuerpo_comprimido",
+    415,
+    "Cuerpo comprimido",
+    "El cuerpo de la petición viene comprimido: `Content-Encoding` dice cómo.",
+    "Envíelo sin comprimir y sin `Content-Encoding`.",
 )
 INVALID = _kind(
     "datos_invalidos",
@@ -322,9 +336,10 @@ class Problem(Exception):
         self.headers = headers
         self.extra = extra or {}
 
-    def body(self, request_id: str) -> bytes:
+    def body(self, request_id: str, prefix: str = "") -> bytes:
+        """The document; `prefix` is what a proxy puts before every path, like /api."""
         content: dict[str, object] = {
-            "type": f"/problemas#{self.kind.codigo}",
+            "type": f"{prefix}/problemas#{self.kind.codigo}",
             "title": self.kind.title,
             "status": self.kind.status,
             "detail": self.detail,
@@ -383,13 +398,16 @@ def violated(constraint: str) -> ConstraintViolated:
     return ConstraintViolated(INVALID, f"Datos inválidos: {campo}", errores=[mensaje])
 
 
+CHALLENGE = b'Bearer realm="ventas"'
+
+
 def no_token() -> Problem:
     detail = "Envíe un token en la cabecera Authorization: Bearer"
-    return Problem(NO_TOKEN, detail, headers=[(b"www-authenticate", b"Bearer")])
+    return Problem(NO_TOKEN, detail, headers=[(b"www-authenticate", CHALLENGE)])
 
 
 def bad_token() -> Problem:
-    challenge = b'Bearer error="invalid_token"'
+    challenge = CHALLENGE + b', error="invalid_token"'
     return Problem(BAD_TOKEN, "El token no es válido o ya venció", headers=[(b"www-authenticate", challenge)])
 
 

@@ -1,24 +1,24 @@
 """The pages about the API: what it is, its description, its errors."""
 
-import hashlib
 from html import escape
 
 import msgspec
 from msgspec import Struct
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Router
-from starlette.staticfiles import StaticFiles
 
-from core.checkout import CHECKOUT
 from core.describe import openapi
-from core.http.conditional import matches
-from core.http.endpoint import Request, endpoint
-from core.problems import KINDS
+from core.http import negotiation
+from core.http.endpoint import Answer, Request, endpoint
+from core.http.html_pages import Page
+from core.http.stored import Stored
+from core.problems import KINDS, Kind
 
 TITLE = "Ventas"
 VERSION = "1.0.0"
 CONTACT = {"name": "The operator of this server"}
 LICENSE = {"name": "All rights reserved", "identifier": "LicenseRef-All-Rights-Reserved"}
+JSON = "application/json"
+HTML = "text/html"
+VARY = (b"vary", b"Accept")
 INTRODUCTION = """\
 Users (`usuario`) and their sales (`venta`), over PostgreSQL. Money is a whole number of cents, times are
 RFC 3339 in UTC, errors are [problems](/problemas) with a stable `codigo`.
@@ -33,21 +33,6 @@ RFC 3339 in UTC, errors are [problems](/problemas) with a stable `codigo`.
 
 Each call opens with a click; **Try it out**, then **Execute**, sends it. The examples work as they are.
 """
-STRICT = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-START = """\
-<h1>Ventas</h1>
-<p>Usuarios y sus ventas, sobre PostgreSQL.</p>
-<dl>
-<dt><a href="/docs">Documentación</a></dt><dd>Cada llamada, para leerla y probarla aquí mismo.</dd>
-<dt><a href="/problemas">Problemas</a></dt><dd>Cada error: cuándo ocurre y qué hacer.</dd>
-<dt><a href="/openapi.json">OpenAPI 3.1</a></dt><dd>La descripción para los programas.</dd>
-</dl>"""
-
-assets = StaticFiles(directory=CHECKOUT / "web")
 
 
 class About(Struct, frozen=True):
@@ -60,115 +45,72 @@ class About(Struct, frozen=True):
     problemas: str
 
 
-@endpoint(public=True, database=False, produces={"application/json": About, "text/html": str})
-async def root(request: Request) -> Response:
+@endpoint(public=True, database=False, etag=True, any_query=True, produces={JSON: About, HTML: str})
+async def root(request: Request) -> Answer:
     """Say what this is: JSON, or a page for a browser."""
-    if "text/html" in request.headers.get("accept", ""):
-        return _page("inicio", START)
-    return _json(msgspec.json.encode(About(TITLE, VERSION, "/docs", "/openapi.json", "/problemas")))
+    base = request.prefix
+    if negotiation.media(request.scope, [JSON, HTML]) == HTML:
+        return await START.answer(request)
+    if base not in _abouts:
+        about = About(TITLE, VERSION, f"{base}/docs", f"{base}/openapi.json", f"{base}/problemas")
+        _abouts[base] = Stored(msgspec.json.encode(about), JSON, [VARY])
+    return await _abouts[base].answer(request.scope)
 
 
-@endpoint(public=True, database=False, produces=["text/html"])
-async def docs(request: Request) -> Response:
+@endpoint(public=True, database=False, etag=True, any_query=True, produces=[HTML])
+async def docs(request: Request) -> Answer:
     """Show the description, and try it."""
-    return _html("""\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Ventas · docs</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="/assets/swagger-ui/swagger-ui.css">
-<link rel="stylesheet" href="/assets/docs.css">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<script src="/assets/swagger-ui/swagger-ui-bundle.js"></script>
-<script src="/assets/docs.js"></script>
-</body>
-</html>
-""")
+    return await DOCS.answer(request)
 
 
-@endpoint(public=True, database=False, etag=True, produces={"application/json": dict})
-async def description(request: Request) -> Response:
+@endpoint(public=True, database=False, etag=True, produces={JSON: dict})
+async def description(request: Request) -> Answer:
     """Give the OpenAPI 3.1 description."""
-    least = request.services.settings.password_min_length
-    if least not in _built:
-        _built[least] = _build(request.scope["router"], least)
-    body, tag = _built[least]
-    headers = {"etag": tag, "cache-control": "public, no-cache"}
-    if matches(request.scope, tag.encode()):
-        return Response(status_code=304, headers=headers)
-    return _json(body, headers)
+    base, least = request.prefix, request.services.settings.password_min_length
+    if (base, least) not in _descriptions:
+        _descriptions[base, least] = Stored(_describe(request, base, least), JSON)
+    return await _descriptions[base, least].answer(request.scope)
 
 
-@endpoint(public=True, database=False, produces=["text/html"])
-async def problems(request: Request) -> Response:
+@endpoint(public=True, database=False, etag=True, any_query=True, produces=[HTML])
+async def problems(request: Request) -> Answer:
     """List every error: what it means, when it happens, what to do."""
-    entries = "".join(
-        f"""
-<h2 id="{kind.codigo}"><code>{kind.codigo}</code> <span class="status">{kind.status} · {escape(kind.title)}</span></h2>
-<dl><dt>Cuándo</dt><dd>{_text(kind.cuando)}</dd><dt>Qué hacer</dt><dd>{_text(kind.solucion)}</dd></dl>"""
-        for kind in sorted(KINDS.values(), key=lambda kind: (kind.status, kind.codigo))
-    )
-    introduction = (
-        "<p>Todo error es <code>application/problem+json</code> (RFC 9457). Un programa mira <code>codigo</code>, "
-        "que no cambia; una persona lee <code>detail</code>. Qué llamada da cuáles está en la "
-        '<a href="/docs">documentación</a>.</p>'
-    )
-    return _page("problemas", f"<h1>Problemas</h1>{introduction}{entries}")
+    return await PROBLEMS.answer(request)
 
 
-_built: dict[int, tuple[bytes, str]] = {}
-
-
-def _build(router: Router, password_min_length: int) -> tuple[bytes, str]:
-    """The description and its ETag."""
+def _describe(request: Request, base: str, password_min_length: int) -> bytes:
     document = openapi.document(
-        router.routes,
+        request.scope["router"].routes,
         info={
             "title": TITLE,
             "version": VERSION,
-            "description": INTRODUCTION,
+            "description": INTRODUCTION.replace("](/", f"]({base}/"),
             "contact": CONTACT,
             "license": LICENSE,
         },
         limits={"password": password_min_length},
+        base=base,
     )
-    body = msgspec.json.encode(document)
-    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return msgspec.json.encode(document)
 
 
-def _json(body: bytes, headers: dict[str, str] | None = None) -> Response:
-    return Response(body, media_type="application/json", headers=headers)
-
-
-def _page(name: str, body: str) -> Response:
-    return _html(f"""\
-<!doctype html>
-<html lang="es">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{TITLE} · {name}</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="/assets/page.css">
-</head>
-<body>{body}
-</body>
-</html>
-""")
-
-
-def _html(text: str) -> Response:
-    return HTMLResponse(
-        text, headers={"content-security-policy": STRICT, "x-content-type-options": "nosniff"}
-    )
+def _entry(kind: Kind) -> str:
+    return f"""\
+<h2 id="{kind.codigo}"><code>{kind.codigo}</code> <span class="status">{kind.status} · {escape(kind.title)}</span></h2>
+<dl><dt>Cuándo</dt><dd>{_text(kind.cuando)}</dd><dt>Qué hacer</dt><dd>{_text(kind.solucion)}</dd></dl>"""
 
 
 def _text(marked: str) -> str:
     """Escaped text, in which `code` is marked as such."""
     parts = escape(marked).split("`")
     return "".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))
+
+
+START = Page("start.html")
+DOCS = Page("docs.html")
+PROBLEMS = Page(
+    "problems.html",
+    entries="\n".join(map(_entry, sorted(KINDS.values(), key=lambda kind: (kind.status, kind.codigo)))),
+)
+_abouts: dict[str, Stored] = {}  # by prefix
+_descriptions: dict[tuple[str, int], Stored] = {}  # by prefix and least length of a password

@@ -12,13 +12,13 @@ class Health(Struct, frozen=True):
     estado: str
 
 
-@endpoint(public=True, database=False)
+@endpoint(public=True, database=False, any_query=True)
 async def alive(request: Request) -> Health:
     """Tell that the process is alive; the database is not asked."""
     return Health("vivo")
 
 
-@endpoint(public=True, problems=[NOT_MIGRATED, STOPPING])
+@endpoint(public=True, any_query=True, problems=[NOT_MIGRATED, STOPPING])
 async def ready(request: Request) -> Health:
     """Tell whether requests can be served: the process goes on, the database answers and has every migration."""
     if request.services.shutdown.begun:

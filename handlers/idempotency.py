@@ -49,7 +49,7 @@ def once(handler: Handler) -> Handler:
             first = await _claim(tx, user, clave)
             if first is None:
                 request.scope["db"] = tx
-                answer = request.endpoint.answer_with(await handler(request, **arguments))
+                answer = request.endpoint.answer_with(await handler(request, **arguments), request.scope)
                 await idempotencia.store(tx, user, clave, _pack(await _fingerprint(request), answer))
                 return answer
         if first.huella != await _fingerprint(request):

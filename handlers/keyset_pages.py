@@ -52,13 +52,14 @@ def read_cursor(request: Request, list_name: str, cursor: str | None, type_: typ
 
 
 def page_headers(request: Request, cursor: str | None, total: int | None) -> Headers:
-    """Link (RFC 8288) to the next page, when there is one, and X-Total-Count, when asked for."""
+    """Link (RFC 8288) and X-Next-Cursor to the next page, when there is one; X-Total-Count, when asked for."""
     headers = []
     if cursor is not None:
         asked = quote(request.scope["query_string"], safe="&=%+").split("&")
         kept = [pair for pair in asked if unquote(pair.partition("=")[0]) not in ("", "despues")]
-        target = quote(request.scope["path"]) + "/?" + "&".join([*kept, f"despues={cursor}"])
+        target = request.prefix + quote(request.scope["path"]) + "/?" + "&".join([*kept, f"despues={cursor}"])
         headers.append((b"link", f'<{target}>; rel="next"'.encode()))
+        headers.append((b"x-next-cursor", cursor.encode()))
     if total is not None:
         headers.append((b"x-total-count", b"%d" % total))
     return headers

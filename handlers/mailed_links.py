@@ -3,15 +3,14 @@
 from typing import Annotated
 
 from msgspec import Meta
-from starlette.responses import HTMLResponse, Response
 
 from core.auth import links
 from core.auth.links import Link
 from core.auth.sealing import Keys
+from core.http.html_pages import Page
 from core.problems import BAD_LINK, NO_MAIL, Problem
 from core.process.mail import Mail
 from core.process.services import Services
-from handlers.docs import STRICT
 from sql import enlaces
 from sql.enlaces import Tipo
 
@@ -58,33 +57,8 @@ async def sweep(services: Services) -> None:
         pass
 
 
-def page(title: str, label: str, fields: str = "") -> Response:
+def page(title: str, label: str, fields: str = "") -> Page:
     """A form that sends the token after the # of its own address, and `fields`, to that address.
 
     A browser tells nobody what follows the #; mail scanners open links, and press no buttons."""
-    return HTMLResponse(
-        f"""\
-<!doctype html>
-<html lang="es">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="/assets/page.css">
-<script src="/assets/link.js" defer></script>
-</head>
-<body>
-<h1>{title}</h1>
-<form>{fields}<button>{label}</button></form>
-<p role="status"></p>
-<noscript>Esta página necesita JavaScript.</noscript>
-</body>
-</html>
-""",
-        headers={
-            "content-security-policy": STRICT,
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-        },
-    )
+    return Page("mailed_link.html", title=title, label=label, fields=fields)

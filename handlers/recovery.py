@@ -3,9 +3,7 @@
 import asyncio
 from typing import ClassVar
 
-from starlette.responses import Response
-
-from core.http.endpoint import Answered, Request, endpoint
+from core.http.endpoint import Answer, Answered, Request, endpoint
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
 from handlers import throttle
@@ -19,6 +17,7 @@ RECOVERING = Answered("Si hay una cuenta con ese correo, recibirá un enlace que
 RESET = Answered("Contraseña cambiada correctamente; inicie sesión con ella")
 FIELD = """\
 <p><label>Contraseña nueva <input name="password" type="password" autocomplete="new-password" required></label></p>"""
+PAGE = page("Elegir otra contraseña", "Cambiar", FIELD)
 
 
 class Recovery(Body, frozen=True):
@@ -72,7 +71,7 @@ async def reset(request: Request, sent: NewPassword) -> Answered:
     return RESET
 
 
-@endpoint(public=True, database=False, produces=["text/html"])
-async def show(request: Request) -> Response:
+@endpoint(public=True, database=False, etag=True, any_query=True, produces=["text/html"])
+async def show(request: Request) -> Answer:
     """Show the page that a recovery mail links to."""
-    return page("Elegir otra contraseña", "Cambiar", FIELD)
+    return await PAGE.answer(request)

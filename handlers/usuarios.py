@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import UNSET, Meta, UnsetType, structs
 
 from core.caller import Rol
-from core.http.conditional import moved_on, tagged, wanted_versions
+from core.http.conditional import condition, moved_on, tagged
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body
 from core.problems import (
@@ -154,7 +154,7 @@ async def show(request: Request, id: int) -> Reply[Publico]:
     found = await usuarios.by_id(request.db, id)
     if found is None:
         raise Problem(NO_USER, f"No existe el usuario con el id {shown_id(request)}")
-    return tagged(request, found.version, found.usuario)
+    return tagged(request, found.usuario.id, found.version, found.usuario)
 
 
 @endpoint(problems=[NO_USER], etag=True)
@@ -165,7 +165,7 @@ async def show_me(request: Request) -> Reply[Perfil]:
     found = await usuarios.profile(request.db, request.caller.id)
     if found is None:
         raise Problem(NO_USER, f"No existe el usuario con el id {request.caller.id}")
-    return tagged(request, found.version, found.usuario)
+    return tagged(request, found.usuario.id, found.version, found.usuario)
 
 
 @endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED], example=UPDATED)
@@ -235,7 +235,7 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
             id,
             columns,
             request.origin,
-            versions=wanted_versions(request.scope),
+            condition=condition(request.scope, id),
             keep_session=request.caller.session,
             vouched=request.caller.admin,
         )
@@ -247,7 +247,7 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
 
 
 async def _remove(request: Request, id: int, shown: str) -> Answered:
-    change = await usuarios.delete(request.db, id, request.origin, versions=wanted_versions(request.scope))
+    change = await usuarios.delete(request.db, id, request.origin, condition=condition(request.scope, id))
     request.services.known.forget(id)
     _check(change, f"No existe el usuario con el id {shown} por lo tanto no se elimina")
     return DELETED

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from msgspec import UNSET, UnsetType
 
-from core.http.conditional import moved_on, tagged, wanted_versions
+from core.http.conditional import condition, moved_on, tagged
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body
 from core.problems import FORBIDDEN, MOVED_ON, NO_SALE, NO_USER, Problem, bad_token, forbidden
@@ -88,7 +88,7 @@ async def show(request: Request, id: int) -> Reply[Venta]:
     found = await ventas.by_id(request.db, id, owner(request.caller))
     if found is None:
         raise Problem(NO_SALE, f"No existe la venta con el id {shown_id(request)}")
-    return tagged(request, found.version, found.venta)
+    return tagged(request, id, found.version, found.venta)
 
 
 @endpoint(problems=[NO_SALE, MOVED_ON], example=UPDATED)
@@ -100,7 +100,7 @@ async def update(request: Request, id: int, changes: VentaChanges) -> Answered:
         request.db,
         id,
         owner=owner(request.caller),
-        versions=wanted_versions(request.scope),
+        condition=condition(request.scope, id),
         venta=None if changes.venta is UNSET else changes.venta,
         ventas_productos=None if changes.ventas_productos is UNSET else changes.ventas_productos,
     )
@@ -113,8 +113,8 @@ async def remove(request: Request, id: int) -> Answered:
     """Delete a sale.
 
     One's own; an admin deletes everyone's."""
-    versions = wanted_versions(request.scope)
-    change = await ventas.delete(request.db, id, owner=owner(request.caller), versions=versions)
+    versions = condition(request.scope, id)
+    change = await ventas.delete(request.db, id, owner=owner(request.caller), condition=versions)
     _check(change, f"No existe la venta con el id {shown_id(request)} por lo tanto no se elimina")
     return DELETED
 

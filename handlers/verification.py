@@ -2,10 +2,8 @@
 
 from typing import ClassVar
 
-from starlette.responses import Response
-
 from core.database.database import Database, Transaction
-from core.http.endpoint import Answered, Reply, Request, endpoint
+from core.http.endpoint import Answer, Answered, Reply, Request, endpoint
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
 from core.process.services import Services
@@ -16,6 +14,7 @@ from sql import enlaces, usuarios
 
 SENT = Answered("Le enviamos un correo con un enlace que vence en 24 horas")
 ALREADY = Answered("El correo ya está verificado")
+PAGE = page("Verificar el correo", "Verificar")
 VERIFIED = Answered("Correo verificado correctamente")
 
 
@@ -57,7 +56,7 @@ async def verify(request: Request, sent: Verification) -> Answered:
     return VERIFIED
 
 
-@endpoint(public=True, database=False, produces=["text/html"])
-async def show(request: Request) -> Response:
+@endpoint(public=True, database=False, etag=True, any_query=True, produces=["text/html"])
+async def show(request: Request) -> Answer:
     """Show the page that a verification mail links to."""
-    return page("Verificar el correo", "Verificar")
+    return await PAGE.answer(request)

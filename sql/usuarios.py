@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct, structs
 
 from core.caller import Origin, Rol
+from core.condition import ALWAYS, Condition
 from core.database.database import Database, Transaction
 from core.instants import Instant
 from sql.auditoria import Accion
@@ -170,6 +171,7 @@ WITH target AS (
       FROM target
      WHERE u.id = target.id
        AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
+       AND target.version <> ALL (%(others)s::bigint[])
     RETURNING {RETURNED},
               u.rol <> target.rol AS new_rol,
               %(password)s::text IS NOT NULL OR (target.estado AND %(estado)s IS FALSE) AS ends,
@@ -213,6 +215,7 @@ WITH target AS (
      USING target
      WHERE u.id = target.id
        AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
+       AND target.version <> ALL (%(others)s::bigint[])
     RETURNING u.id, target.valores
 ), recorded AS (
     INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes)
@@ -265,7 +268,7 @@ async def update(
     changes: Mapping[str, object],
     origin: Origin,
     *,
-    versions: list[int] | None = None,
+    condition: Condition = ALWAYS,
     keep_session: int = 0,
     vouched: bool = True,
     accion: Accion = "usuario_actualizado",
@@ -273,10 +276,10 @@ async def update(
     """Sets the columns in `changes`; a new password or a false `estado` ends every session but `keep_session`.
 
     A new correo turns `estado` false, unless it is `vouched` for.
-    With `versions`, only a row that has one of them is changed. Raises ConstraintViolated when the username
-    or the correo is taken."""
-    parameters = {**dict.fromkeys(COLUMNS), **changes, **structs.asdict(origin)}
-    parameters |= {"id": id, "versions": versions, "keep": keep_session, "vouched": vouched, "accion": accion}
+    Only a row whose version meets `condition` is changed. Raises ConstraintViolated when the username or the
+    correo is taken."""
+    parameters = {**dict.fromkeys(COLUMNS), **changes, **structs.asdict(origin), **structs.asdict(condition)}
+    parameters |= {"id": id, "keep": keep_session, "vouched": vouched, "accion": accion}
     parameters["sets_direccion"] = "direccion" in changes
     if not changes.keys() & {"password", "estado"}:
         return await db.one(Change.of, UPDATE, **parameters) or NO_CHANGE
@@ -285,6 +288,6 @@ async def update(
         return await tx.one(Change.of, UPDATE, **parameters) or NO_CHANGE
 
 
-async def delete(db: Runner, id: int, origin: Origin, *, versions: list[int] | None = None) -> Change:
-    parameters = structs.asdict(origin)
-    return await db.one(Change.of, DELETE, id=id, versions=versions, **parameters) or NO_CHANGE
+async def delete(db: Runner, id: int, origin: Origin, *, condition: Condition = ALWAYS) -> Change:
+    parameters = structs.asdict(origin) | structs.asdict(condition)
+    return await db.one(Change.of, DELETE, id=id, **parameters) or NO_CHANGE

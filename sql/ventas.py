@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
+from core.condition import Condition
 from core.database.database import Database, Transaction
 from core.instants import Instant
 from sql.usuarios import Change
@@ -121,9 +122,11 @@ WITH target AS (
      WHERE v.usuario_id = target.usuario_id
        AND v.id = target.id
        AND (%(versions)s::bigint[] IS NULL OR v.version = ANY (%(versions)s))
+       AND v.version <> ALL (%(others)s::bigint[])
     RETURNING v.id
 )
-SELECT EXISTS (SELECT FROM target WHERE %(versions)s IS NOT NULL UNION ALL SELECT FROM changed),
+SELECT EXISTS (SELECT FROM target WHERE %(versions)s IS NOT NULL OR %(others)s <> '{}'
+               UNION ALL SELECT FROM changed),
        EXISTS (SELECT FROM changed)
 """
 
@@ -140,9 +143,11 @@ WITH target AS (
      WHERE v.usuario_id = target.usuario_id
        AND v.id = target.id
        AND (%(versions)s::bigint[] IS NULL OR v.version = ANY (%(versions)s))
+       AND v.version <> ALL (%(others)s::bigint[])
     RETURNING v.id
 )
-SELECT EXISTS (SELECT FROM target WHERE %(versions)s IS NOT NULL UNION ALL SELECT FROM gone),
+SELECT EXISTS (SELECT FROM target WHERE %(versions)s IS NOT NULL OR %(others)s <> '{}'
+               UNION ALL SELECT FROM gone),
        EXISTS (SELECT FROM gone)
 """
 
@@ -175,23 +180,23 @@ async def update(
     id: int,
     *,
     owner: int | None,
-    versions: list[int] | None,
+    condition: Condition,
     venta: int | None,
     ventas_productos: int | None,
 ) -> Change:
-    """Sets the columns that are not None, if the sale is `owner`'s and, with `versions`, has one of them."""
+    """Sets the columns that are not None, if the sale is `owner`'s and its version meets `condition`."""
     change = await db.one(
         Change,
         UPDATE,
         id=id,
         owner=owner,
-        versions=versions,
         venta=venta,
         ventas_productos=ventas_productos,
+        **structs.asdict(condition),
     )
     return change or Change(found=False, changed=False)
 
 
-async def delete(db: Runner, id: int, *, owner: int | None, versions: list[int] | None) -> Change:
-    change = await db.one(Change, DELETE, id=id, owner=owner, versions=versions)
+async def delete(db: Runner, id: int, *, owner: int | None, condition: Condition) -> Change:
+    change = await db.one(Change, DELETE, id=id, owner=owner, **structs.asdict(condition))
     return change or Change(found=False, changed=False)

@@ -157,7 +157,7 @@ def test_a_bad_token_is_401(beto, api, kind):
     )
 
     problem(answer, 401, "token_invalido")
-    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert answer.headers["www-authenticate"] == 'Bearer realm="ventas", error="invalid_token"'
 
 
 @pytest.mark.parametrize("value", [None, "", "Basic YTpi", "Token x", "Bearer"])

@@ -15,6 +15,7 @@ from core.checkout import CHECKOUT
 SHARED = {
     "core.caller",
     "core.checkout",
+    "core.condition",
     "core.instants",
     "core.periods",
     "core.problems",

@@ -96,7 +96,7 @@ def test_a_user_reads_themselves(beto):
     answer = beto.get(f"/user/{beto.id}")
 
     assert answer.json().keys() == PUBLIC
-    assert answer.headers["etag"] == '"1"'
+    assert answer.headers["etag"] == f'"{beto.id}-1"'
     assert "private" in answer.headers["cache-control"]
     assert beto.get("/user/me").json().keys() == FULL
     assert beto.get("/user/me/").json()["creacion"].endswith("Z")

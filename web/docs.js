@@ -1,12 +1,14 @@
 "use strict";
 
+const base = document.documentElement.dataset.base;
+
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", paint);
 paint();
 
 window.ui = SwaggerUIBundle({
-  url: "/openapi.json",
+  url: `${base}/openapi.json`,
   dom_id: "#swagger-ui",
   deepLinking: true,
   persistAuthorization: false,
@@ -18,7 +20,7 @@ window.ui = SwaggerUIBundle({
 
 // A link to a call opens it here, where the login is, and not in another tab.
 document.addEventListener("click", (event) => {
-  const link = event.target.closest('a[href^="/docs#/"]');
+  const link = event.target.closest(`a[href^="${base}/docs#/"]`);
   if (!link) return;
   event.preventDefault();
   const [tag, operation] = link.hash.slice(2).split("/");

@@ -51,6 +51,10 @@ HEADERS: dict[str, Schema] = {
     "Location": _always("Where the new resource is."),
     "Content-Disposition": _always("The name of the file."),
     "WWW-Authenticate": _always("How to authenticate (RFC 6750)."),
+    "X-Next-Cursor": {
+        "description": "`despues` of the next page, while there is one.",
+        "schema": {"type": "string"},
+    },
     "Link": {
         "description": "The next page, with rel=next, while there is one.",
         "schema": {"type": "string"},
@@ -63,25 +67,28 @@ HEADERS: dict[str, Schema] = {
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}},
 }
 
-SECURITY: Schema = {
-    "oauth2": {
-        "type": "oauth2",
-        "description": "Log in as a registered user. `invalid_grant`: no such username and password.",
-        "flows": {
-            "password": {
-                "tokenUrl": "/login/",
-                "refreshUrl": "/login/",
-                "scopes": {"offline_access": "give a refresh token too"},
-            }
+
+def security(base: str) -> Schema:
+    """The ways to authenticate; `base` is what stands before every path."""
+    return {
+        "oauth2": {
+            "type": "oauth2",
+            "description": "Log in as a registered user. `invalid_grant`: no such username and password.",
+            "flows": {
+                "password": {
+                    "tokenUrl": f"{base}/login/",
+                    "refreshUrl": f"{base}/login/",
+                    "scopes": {"offline_access": "give a refresh token too"},
+                }
+            },
         },
-    },
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "In place of the above: an access token that `POST /login` gave.",
-    },
-}
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "In place of the above: an access token that `POST /login` gave.",
+        },
+    }
 
 
 def _request_header(name: str, description: str, **limits: object) -> Schema:
@@ -89,8 +96,10 @@ def _request_header(name: str, description: str, **limits: object) -> Schema:
     return {"name": name, "in": "header", "description": description, "schema": {"type": "string"} | limits}
 
 
-IF_MATCH = _request_header("If-Match", 'Change only this version: an ETag of the resource, like `"1"`.')
-IF_NONE_MATCH = _request_header("If-None-Match", "Answer 304 while the resource still has this ETag.")
+IF_MATCH = _request_header("If-Match", 'Only this version: an ETag of the resource, like `"7-3"`; else 412.')
+IF_NONE_MATCH = _request_header(
+    "If-None-Match", "Not this version: a read of it is answered 304, a change of it 412."
+)
 IDEMPOTENCY_KEY = _request_header(
     "Idempotency-Key",
     "Names the request, like `venta-2026-0001`: repeated, it has one effect.",

@@ -18,7 +18,7 @@ from core.describe.components import (
     PARAMETERS,
     PROBLEM_SCHEMA,
     REQUEST_ID,
-    SECURITY,
+    security,
 )
 from core.describe.schemas import Schema, bounded, describe, parameters, reference
 from core.http.endpoint import Endpoint, Methods, Reply
@@ -28,6 +28,7 @@ from core.problems import (
     BAD_JSON,
     BAD_TOKEN,
     BUSY,
+    CODED_BODY,
     FORBIDDEN,
     INVALID,
     KEY_IN_USE,
@@ -48,8 +49,12 @@ PATH_ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 
 DATABASE = [kind for kind in KINDS.values() if kind.codigo.startswith("bd_") and kind is not NOT_MIGRATED]
 
 
-def document(routes: Iterable[BaseRoute], *, info: Schema, limits: Mapping[str, int]) -> Schema:
-    """The whole description; `limits` are the least lengths of the fields that a setting bounds."""
+def document(
+    routes: Iterable[BaseRoute], *, info: Schema, limits: Mapping[str, int], base: str = ""
+) -> Schema:
+    """The whole description; `limits` are the least lengths of the fields that a setting bounds.
+
+    `base` is what a proxy puts before every path, like /api."""
     maps = [route.app for route in routes if isinstance(route, Route) and isinstance(route.app, Methods)]
     endpoints = [endpoint for map_ in maps for endpoint in map_.endpoints.values()]
     bodies, taken = describe((e.body_type for e in endpoints if e.body_type is not None), sent=False)
@@ -59,7 +64,7 @@ def document(routes: Iterable[BaseRoute], *, info: Schema, limits: Mapping[str, 
     for map_ in maps:
         path = map_.path.rstrip("/") or "/"
         for method, endpoint in map_.endpoints.items():
-            operation = _operation(endpoint, bodies, answers)
+            operation = _operation(endpoint, bodies, answers, base)
             if len(endpoint.media) > 1 and endpoint.body_type is not None:
                 _tell_apart(operation["requestBody"]["content"], taken)
             if operation["operationId"] in seen:
@@ -69,14 +74,14 @@ def document(routes: Iterable[BaseRoute], *, info: Schema, limits: Mapping[str, 
     return {
         "openapi": "3.1.0",
         "info": info,
-        "servers": [{"url": "/"}],
+        "servers": [{"url": base or "/"}],
         "tags": [{"name": name, "description": about} for name, about in _tags(endpoints).items()],
         "paths": paths,
         "components": {
             "schemas": bounded(sent | taken, limits) | {"Problema": PROBLEM_SCHEMA},
             "parameters": PARAMETERS,
             "headers": HEADERS,
-            "securitySchemes": SECURITY,
+            "securitySchemes": security(base),
         },
     }
 
@@ -103,7 +108,9 @@ def _tags(endpoints: Iterable[Endpoint]) -> dict[str, str]:
     return {name: (module.__doc__ or "").strip() for name, module in modules.items()}
 
 
-def _operation(endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mapping[str, Schema]) -> Schema:
+def _operation(
+    endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mapping[str, Schema], base: str
+) -> Schema:
     summary, _, description = inspect.cleandoc(endpoint.handler.__doc__ or "").partition("\n")
     operation: Schema = {
         "operationId": endpoint.name,
@@ -112,7 +119,7 @@ def _operation(endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mappin
         "description": "\n\n".join(filter(None, [description.strip(), _audience(endpoint)])),
         "security": [] if endpoint.public else [{"oauth2": []}, {"bearer": []}],
         "parameters": list(_parameters(endpoint)),
-        "responses": _responses(endpoint, answers),
+        "responses": _responses(endpoint, answers, base),
     }
     if endpoint.body_type is not None:
         content = {"schema": bodies[repr(endpoint.body_type)], "example": example_of(endpoint.body_type)}
@@ -144,16 +151,15 @@ def _parameters(endpoint: Endpoint) -> Iterator[Schema]:
     for name, (required, schema) in parameters(endpoint.query_type).items() if endpoint.query_type else ():
         described = {"description": schema.pop("description")} if "description" in schema else {}
         yield {"name": name, "in": "query", "required": required} | described | {"schema": schema}
-    if MOVED_ON in endpoint.problems:
+    if endpoint.etag or MOVED_ON in endpoint.problems:
         yield IF_MATCH
-    if endpoint.etag:
         yield IF_NONE_MATCH
     if endpoint.once:
         yield IDEMPOTENCY_KEY
     yield REQUEST_ID
 
 
-def _responses(endpoint: Endpoint, answers: Mapping[str, Schema]) -> Schema:
+def _responses(endpoint: Endpoint, answers: Mapping[str, Schema], base: str) -> Schema:
     headers = ["X-Request-ID"]
     if endpoint.etag:
         headers.append("ETag")
@@ -162,7 +168,7 @@ def _responses(endpoint: Endpoint, answers: Mapping[str, Schema]) -> Schema:
     if endpoint.query_type and "total" in endpoint.query_type.__struct_fields__:
         headers.append("X-Total-Count")
     if endpoint.query_type and "despues" in endpoint.query_type.__struct_fields__:
-        headers.append("Link")
+        headers += ["Link", "X-Next-Cursor"]
     if endpoint.answer is Download:
         headers.append("Content-Disposition")
     if endpoint.once:
@@ -187,16 +193,18 @@ def _responses(endpoint: Endpoint, answers: Mapping[str, Schema]) -> Schema:
     by_status: dict[int, list[Kind]] = {}
     for kind in _problems(endpoint):
         by_status.setdefault(kind.status, []).append(kind)
-    return responses | {str(status): _problem(kinds) for status, kinds in sorted(by_status.items())}
+    return responses | {str(status): _problem(kinds, base) for status, kinds in sorted(by_status.items())}
 
 
 def _problems(endpoint: Endpoint) -> list[Kind]:
     """The endpoint's own problems, and those that follow from what it takes and who may call it."""
     kinds = [*endpoint.problems, INVALID]
+    if endpoint.etag:
+        kinds.append(MOVED_ON)
     if endpoint.body_type is not None:
-        kinds += [BAD_JSON, SLOW_BODY, TOO_LARGE, WRONG_MEDIA]
+        kinds += [BAD_JSON, SLOW_BODY, TOO_LARGE, WRONG_MEDIA, CODED_BODY]
     if endpoint.streams:
-        kinds += [SLOW_BODY, WRONG_MEDIA]
+        kinds += [SLOW_BODY, WRONG_MEDIA, CODED_BODY]
     if endpoint.once:
         kinds += [KEY_REUSED, KEY_IN_USE]
     if not endpoint.public:
@@ -208,7 +216,7 @@ def _problems(endpoint: Endpoint) -> list[Kind]:
     return list(dict.fromkeys(kinds))
 
 
-def _problem(kinds: list[Kind]) -> Schema:
+def _problem(kinds: list[Kind], base: str) -> Schema:
     status = kinds[0].status
     headers = ["X-Request-ID"]
     if status == HTTPStatus.UNAUTHORIZED:
@@ -220,7 +228,7 @@ def _problem(kinds: list[Kind]) -> Schema:
         kind.codigo: {
             "summary": kind.title,
             "value": {
-                "type": f"/problemas#{kind.codigo}",
+                "type": f"{base}/problemas#{kind.codigo}",
                 "title": kind.title,
                 "status": status,
                 "detail": kind.cuando,

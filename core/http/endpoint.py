@@ -3,7 +3,7 @@
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.caller import Caller, Origin
+from core.http import codings
 from core.http.messages import Headers, check_media, origin_of, read_body, respond, wrong_media
 from core.http.streams import Stream, while_connected
 from core.http.validation import Query, body_decoder, decode_form, decode_query
@@ -26,6 +27,8 @@ T = TypeVar("T")
 JSON = (b"content-type", b"application/json")
 FORM = "application/x-www-form-urlencoded"
 PRIVATE = (b"cache-control", b"private, no-cache")
+VARY = (b"vary", b"Authorization")
+LIST_VARY = (b"vary", b"Authorization, Accept-Encoding")
 WATCH_AFTER_SECONDS = 0.5
 
 encode = msgspec.json.Encoder().encode
@@ -51,6 +54,12 @@ class Request(HTTPConnection):
     @property
     def origin(self) -> Origin:
         return origin_of(self.scope, self.services.settings.trusted_proxies)
+
+    @property
+    def prefix(self) -> str:
+        """What a proxy puts before every path, like /api; mostly nothing."""
+        prefix: str = self.scope["prefix"]
+        return prefix
 
     @property
     def endpoint(self) -> "Endpoint":
@@ -108,6 +117,7 @@ class Endpoint:
         self.produces: Sequence[str] | Mapping[str, Any] = facts["produces"]
         self.database: bool = facts["database"]
         self.slow: bool = facts["slow"]
+        self.any_query: bool = facts["any_query"]
         self.once: bool = getattr(handler, "once", False)
         self.streams = False
         hints = get_type_hints(handler, include_extras=True)
@@ -119,7 +129,10 @@ class Endpoint:
         for name in list(inspect.signature(handler).parameters)[1:]:
             self._declare(name, hints[name])
         self._decode = body_decoder(self.body_type)
-        self._headers: tuple[tuple[bytes, bytes], ...] = (JSON,) if self.public else (JSON, PRIVATE)
+        answers = get_args(self.answer) if get_origin(self.answer) is Reply else (self.answer,)
+        self.lists = get_origin(answers[0]) is list
+        vary = LIST_VARY if self.lists else VARY
+        self._headers: tuple[tuple[bytes, bytes], ...] = () if self.public else (PRIVATE, vary)
 
     def _declare(self, name: str, hint: Any) -> None:
         if hint is int:
@@ -141,7 +154,7 @@ class Endpoint:
         arguments: dict[str, Any] = {name: path_id(scope["path_params"][name]) for name in self.path_names}
         if self.query_type:
             arguments[self.query_name] = decode_query(scope["query_string"], self.query_type)
-        elif scope["query_string"]:
+        elif scope["query_string"] and not self.any_query:
             decode_query(scope["query_string"], Query)
         if self.streams:
             arguments[self.body_name] = self._stream(scope, receive)
@@ -153,10 +166,12 @@ class Endpoint:
         if isinstance(reply, Response):
             await reply(scope, receive, send)
         else:
-            answer = self.answer_with(reply)
+            answer = self.answer_with(reply, scope)
+            if self.lists and len(answer.body) > codings.LEAST and (coding := codings.chosen(scope)):
+                answer = await _coded(answer, coding)
             await respond(send, answer.status, answer.body, answer.headers)
 
-    def answer_with(self, reply: Any) -> Answer:
+    def answer_with(self, reply: Any, scope: Scope) -> Answer:
         """What goes on the wire for what the handler returned."""
         if isinstance(reply, Answer):
             return reply
@@ -164,11 +179,15 @@ class Endpoint:
         if isinstance(reply, Reply):
             status, headers = reply.status or status, (*headers, *reply.headers)
             reply = reply.body
+        if reply is None:
+            return Answer(status, headers, b"")
         if self.location and isinstance(reply, Created):
-            headers = (*headers, (b"location", self.location.format(id=reply.id).encode()))
-        return Answer(status, headers, encode(reply) if reply is not None else b"")
+            path = scope["prefix"] + self.location.format(id=reply.id)
+            headers = (*headers, (b"location", path.encode()))
+        return Answer(status, (JSON, *headers), encode(reply))
 
     def _stream(self, scope: Scope, receive: Receive) -> Stream:
+        codings.check_plain(scope)
         media = check_media(scope, self.media)
         if media is None:
             raise wrong_media(self.media)
@@ -176,6 +195,7 @@ class Endpoint:
         return stream
 
     async def _body(self, scope: Scope, receive: Receive) -> Any:
+        codings.check_plain(scope)
         media = check_media(scope, self.media)
         body = scope["body"] = await read_body(scope, receive, scope["services"].settings.max_body_bytes)
         if body and media is None:
@@ -183,6 +203,11 @@ class Endpoint:
         if media == FORM:
             return decode_form(body, self.body_type)
         return self._decode(body)
+
+
+async def _coded(answer: Answer, coding: str) -> Answer:
+    said = (b"content-encoding", coding.encode())
+    return Answer(answer.status, (*answer.headers, said), await codings.compressed(answer.body, coding))
 
 
 def endpoint(
@@ -199,6 +224,7 @@ def endpoint(
     produces: Sequence[str] | Mapping[str, Any] = (),
     database: bool = True,
     slow: bool = False,
+    any_query: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Endpoint]:
     """Declares a handler as an endpoint.
 
@@ -207,7 +233,8 @@ def endpoint(
     `problems` are the errors that are its own. Without `public` it needs a token; with `admin`, an admin's.
     `location` names what was created, `etag` says that the answer has one, `example` is an answer. `produces` are
     the media types of an answer that is a Response, with the type of each where one is no text; without
-    `database` the answer needs none. What is `slow` is cancelled, queries and all, when the client hangs up.
+    `database` the answer needs none. What is `slow` is cancelled, queries and all, when the client hangs up. With
+    `any_query`, parameters that it does not know are ignored: mail programs and probes add theirs.
     """
 
     def declare(handler: Callable[..., Awaitable[Any]]) -> Endpoint:
@@ -225,6 +252,7 @@ def endpoint(
             produces=produces,
             database=database,
             slow=slow,
+            any_query=any_query,
         )
 
     return declare
@@ -247,9 +275,15 @@ class Methods:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         chosen = self._by_method.get(scope["method"])
         if chosen is None:
-            detail = f"Esta ruta admite: {self._allow.decode()}"
-            raise Problem(WRONG_METHOD, detail, headers=[(b"allow", self._allow)])
+            return self._without_endpoint(scope, send)
         return chosen(scope, receive, send)
+
+    def _without_endpoint(self, scope: Scope, send: Send) -> Awaitable[None]:
+        """Answers a browser that asks whether a page may use a method; else 405, with the methods that there are."""
+        if scope.get("preflight") in self._by_method:
+            return respond(send, 200, b"", [(b"access-control-allow-methods", self._allow)])
+        detail = f"Esta ruta admite: {self._allow.decode()}"
+        raise Problem(WRONG_METHOD, detail, headers=[(b"allow", self._allow)])
 
 
 def path_id(text: str) -> int:

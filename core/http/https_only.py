@@ -10,10 +10,7 @@ from core.problems import HTTPS_REQUIRED, Problem
 
 SAFE = {"GET", "HEAD"}
 HOST = re.compile(r"[\w.:\[\]-]+")
-SECURE = (
-    (b"strict-transport-security", b"max-age=31536000"),
-    (b"x-content-type-options", b"nosniff"),
-)
+SECURE = (b"strict-transport-security", b"max-age=31536000")
 
 
 class HttpsOnly:
@@ -29,7 +26,7 @@ class HttpsOnly:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         scheme = b",".join(values(scope, b"x-forwarded-proto")).rpartition(b",")[2].strip().lower()
         if scheme == b"https":
-            scope["answer_headers"] += SECURE
+            scope["answer_headers"].append(SECURE)
         elif scheme == b"http":
             return self._turn_away(scope, send)
         return self.app(scope, receive, send)
@@ -45,4 +42,4 @@ class HttpsOnly:
         if self._public_url.startswith("https://"):
             return self._public_url
         host = b"".join(values(scope, b"host")[:1]).decode("latin-1").removesuffix(":80")
-        return f"https://{host}" if HOST.fullmatch(host) else ""
+        return f"https://{host}{scope['prefix']}" if HOST.fullmatch(host) else ""

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Awaitable
 from time import perf_counter
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from core.process.services import Services
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+NO_STORE = (b"cache-control", b"no-store")
 LONGEST_PATH = 200
 GONE = 499  # no whole answer: the client hung up first
 
@@ -29,15 +32,17 @@ log = logging.getLogger("ventas.request")
 
 
 class Edge:
-    """Gives the scope its `request_id`, `header_names`, one spelling of the path (without a trailing slash), and
-    `answer_headers`: a list of headers that the answer will have, whatever it is."""
+    """Gives the scope its `request_id`, `header_names`, one spelling of the path (without a trailing slash), its
+    `prefix` (the path of PUBLIC_URL, which the proxy may take off a path or leave on it), and `answer_headers`: a list
+    of headers that the answer will have, whatever it is."""
 
     def __init__(self, app: ASGIApp, services: "Services") -> None:
         settings = services.settings
         self.app = app
         self.services = services
-        self._prefix = secrets.token_hex(6).encode()
+        self._names = secrets.token_hex(6).encode()
         self._count = itertools.count(1)
+        self._prefix = settings.prefix
         self._times = settings.server_timing == "on"
         self._logged_status = {"all": 0, "errors": 500, "off": 1000}[settings.log_requests]
         self._logged_seconds = math.inf if settings.log_requests == "off" else settings.log_slow_seconds
@@ -51,7 +56,10 @@ class Edge:
         scope["services"] = self.services
         scope["database_seconds"] = 0.0
         scope["request_id"] = self._request_id(scope)
-        always = scope["answer_headers"] = [(b"x-request-id", scope["request_id"])]
+        always = scope["answer_headers"] = [(b"x-request-id", scope["request_id"]), NOSNIFF]
+        scope["prefix"] = self._prefix
+        if self._prefix:
+            strip(scope, self._prefix)
         if scope["path"].endswith("/"):
             scope["path"] = scope["path"].rstrip("/") or "/"
         trace.current.set(scope)
@@ -94,19 +102,31 @@ class Edge:
         for value in values(scope, b"x-request-id"):
             if SANE_REQUEST_ID.fullmatch(value):
                 return value
-        return b"%b-%x" % (self._prefix, next(self._count))
+        return b"%b-%x" % (self._names, next(self._count))
 
     async def _answer(self, scope: Scope, send: Send, problem: Problem) -> None:
         headers = [(b"content-type", b"application/problem+json"), *problem.headers]
+        if NO_STORE not in headers:
+            headers.append(NO_STORE)
         body = scope.get("body")
         if isinstance(body, Stream) and not body.whole:
             headers.append(CLOSE)  # nobody waits for the rest
-        await respond(send, problem.kind.status, problem.body(scope["request_id"].decode()), headers)
+        await respond(
+            send, problem.kind.status, problem.body(scope["request_id"].decode(), self._prefix), headers
+        )
 
     async def _refuse_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
+
+
+def strip(scope: Scope, prefix: str) -> None:
+    """Takes the prefix off a path that has it."""
+    path, start = scope["path"], unquote(prefix)
+    if path == start or path.startswith(f"{start}/"):
+        scope["path"] = path[len(start) :] or "/"
+        scope["raw_path"] = scope["raw_path"].removeprefix(prefix.encode()) or b"/"
 
 
 def as_problem(error: BaseException) -> Problem:

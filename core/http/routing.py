@@ -2,11 +2,8 @@
 
 from collections.abc import Awaitable, Sequence
 
-from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-from core.problems import NO_ROUTE, WRONG_METHOD, Problem
 
 
 class Map(Router):
@@ -41,19 +38,3 @@ class Map(Router):
         scope["router"] = self
         app: ASGIApp = route.app
         return app(scope, receive, send)
-
-
-class Files:
-    """An application that serves files, with the API's own errors for what it has none of."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            detail = "Esta ruta admite: GET, HEAD"
-            raise Problem(WRONG_METHOD, detail, headers=[(b"allow", b"GET, HEAD")])
-        try:
-            await self.app(scope, receive, send)
-        except (HTTPException, ValueError):  # no file can be named so: a NUL
-            raise Problem(NO_ROUTE, "No existe esta ruta") from None

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,7 +22,7 @@ from core.zones import UnknownZone, zone
 
 DOTENV = CHECKOUT / ".env"
 LOCAL_SENDER = "ventas@localhost"
-PUBLIC_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]+)?(/[^\s?#]*)?")
+PUBLIC_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]+)?((/[\w.~%-]+)*)/?", re.ASCII)
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\sA-Z/?#]+")
 
 
@@ -90,7 +90,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         LOCAL_SENDER
     )
     public_url: Annotated[
-        str, Meta(description="where clients reach the API, for links in mails, e.g. https://api.example.com")
+        str,
+        Meta(
+            description="where clients reach the API, e.g. https://api.example.com or https://example.com/api"
+        ),
     ] = ""
     audit_months: Annotated[
         int, _whole(0, 1200, "months that the audit is kept, besides the current one; 0: for ever")
@@ -149,6 +152,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def first_sale(self) -> datetime:
         """The first moment that a sale may be dated, in UTC."""
         return midnight(self.sales_from, self.zone)
+
+    @property
+    def prefix(self) -> str:
+        """The path of PUBLIC_URL without a last slash, like /api; mostly nothing."""
+        return urlsplit(self.public_url).path.rstrip("/")
 
     @property
     def direct_url(self) -> str:
