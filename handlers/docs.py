@@ -3,7 +3,7 @@
 from html import escape
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from core.describe import openapi
 from core.http import negotiation
@@ -50,11 +50,11 @@ async def root(request: Request) -> Answer:
     """Say what this is: JSON, or a page for a browser."""
     base = request.prefix
     if negotiation.media(request.scope, [JSON, HTML]) == HTML:
-        return await START.answer(request)
-    if base not in _abouts:
+        answer = await START.answer(request)
+    else:
         about = About(TITLE, VERSION, f"{base}/docs", f"{base}/openapi.json", f"{base}/problemas")
-        _abouts[base] = Stored(msgspec.json.encode(about), JSON, [VARY])
-    return await _abouts[base].answer(request.scope)
+        answer = await Stored(msgspec.json.encode(about), JSON).answer(request.scope)
+    return structs.replace(answer, headers=(*answer.headers, VARY))
 
 
 @endpoint(public=True, database=False, etag=True, any_query=True, produces=[HTML])
@@ -112,5 +112,4 @@ PROBLEMS = Page(
     "problems.html",
     entries="\n".join(map(_entry, sorted(KINDS.values(), key=lambda kind: (kind.status, kind.codigo)))),
 )
-_abouts: dict[str, Stored] = {}  # by prefix
 _descriptions: dict[tuple[str, int], Stored] = {}  # by prefix and least length of a password
