@@ -17,7 +17,7 @@ PASSWORD = "una clave larga"
 LONGEST_START, LONGEST_STOP = 30, 25  # seconds
 
 
-class Api:
+class ApiProcess:
     """`python app.py` on a port of its own."""
 
     def __init__(self, database_url: str, **settings: str) -> None:

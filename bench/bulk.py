@@ -19,14 +19,15 @@ from statistics import median, quantiles
 import psycopg
 
 from bench.bulk_client import Client
-from bench.contenders import CACHE, CONTENDERS, ROOT
-from bench.database import Database, database
+from bench.contenders import CACHE, CONTENDERS
+from bench.database import BenchDatabase, database
 from bench.machine import OtherWork, cores, description
 from bench.report import BEGIN, END, markdown
-from bench.server import Server, running
+from bench.server import ContenderServer, running
+from core.checkout import CHECKOUT
 from core.local.programs import binaries
 
-PAGE = ROOT / "docs/bulk.md"
+PAGE = CHECKOUT / "docs/bulk.md"
 COLUMNS = "usuario_id, venta, ventas_productos, creacion"
 
 IN, OUT = "≥ ×0.5, ≤ 30 MB", "≥ ×0.5, ≤ 10 MB"
@@ -50,7 +51,9 @@ SELECT CASE WHEN n %% 2 = 0 THEN 1 ELSE 2 + n %% 9999 END, n %% 100000, 1 + n %%
 
 
 class Bulk:
-    def __init__(self, db: Database, server: Server, folder: Path, *, rows: int, rounds: int) -> None:
+    def __init__(
+        self, db: BenchDatabase, server: ContenderServer, folder: Path, *, rows: int, rounds: int
+    ) -> None:
         self.db, self.server, self.folder = db, server, folder
         self.rows, self.rounds = rows, rounds
         self.token = Client(server).token

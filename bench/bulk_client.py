@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.database import PASSWORD
-from bench.server import Server
+from bench.server import ContenderServer
 
 MEDIA = {".csv": "text/csv", ".ndjson": "application/x-ndjson"}
 
@@ -14,7 +14,7 @@ MEDIA = {".csv": "text/csv", ".ndjson": "application/x-ndjson"}
 class Client:
     """One kept connection with an admin's token."""
 
-    def __init__(self, server: Server, token: str = "") -> None:
+    def __init__(self, server: ContenderServer, token: str = "") -> None:
         self.connection = HTTPConnection(urlsplit(server.url).netloc, blocksize=1 << 16)
         self.token = token or self._log_in()
 

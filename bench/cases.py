@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jwt
 
 from bench.database import ADMINS, PASSWORD, SALES, USERS
-from bench.server import SECRET, Server
+from bench.server import SECRET, ContenderServer
 
 ADMIN_IDS, USER_IDS = range(1, ADMINS + 1), range(ADMINS + 1, ADMINS + 129)
 REQUESTS = 8192  # different ones per case, sent in turn
@@ -23,7 +23,7 @@ class Callers:
     pages: list[str]
 
     @classmethod
-    def of(cls, server: Server) -> "Callers":
+    def of(cls, server: ContenderServer) -> "Callers":
         token = log_in if server.contender.ours else _sign
         tokens = {id: token(server, id) for id in [*ADMIN_IDS, *USER_IDS]}
         return cls(tokens, _pages(server, tokens[1]))
@@ -33,7 +33,7 @@ class Callers:
 
 
 @dataclass(frozen=True)
-class Case:
+class LoadCase:
     """One kind of request; each line of it is `METHOD PATH TOKEN BODY`."""
 
     name: str
@@ -70,20 +70,20 @@ def sale_of(owner: int, nth: int) -> int:
 
 
 CASES = (
-    Case("get-user", "GET one user", (1, 32, 128), _get_user),
-    Case("list-users", f"GET {PAGE} users, any page", (32, 128), _list_users),
-    Case("post-sale", "POST a sale", (32, 128), _post_sale, writes=True),
-    Case("get-sale", "GET one sale", (32,), _get_sale),
+    LoadCase("get-user", "GET one user", (1, 32, 128), _get_user),
+    LoadCase("list-users", f"GET {PAGE} users, any page", (32, 128), _list_users),
+    LoadCase("post-sale", "POST a sale", (32, 128), _post_sale, writes=True),
+    LoadCase("get-sale", "GET one sale", (32,), _get_sale),
 )
 
 
-def _sign(server: Server, id: int) -> str:
+def _sign(server: ContenderServer, id: int) -> str:
     now = int(time.time())
     claims = {"sub": str(id), "rol": "admin" if id in ADMIN_IDS else "usuario", "iat": now, "exp": now + 3600}
     return jwt.encode(claims, SECRET, "HS256")
 
 
-def log_in(server: Server, id: int) -> str:
+def log_in(server: ContenderServer, id: int) -> str:
     """A token for a user, who comes from an address of their own: logins are throttled by address."""
     form, address = {"username": f"u{id:06}", "password": PASSWORD}, {"X-Forwarded-For": f"10.0.0.{id}"}
     with server.client() as client:
@@ -91,7 +91,7 @@ def log_in(server: Server, id: int) -> str:
     return str(answer.json()["access_token"])
 
 
-def _pages(server: Server, admin: str) -> list[str]:
+def _pages(server: ContenderServer, admin: str) -> list[str]:
     """Every page: peers take the last id as the cursor; ours is opaque, so its own links are followed."""
     path = f"/user/?limit={PAGE}"
     if not server.contender.ours:

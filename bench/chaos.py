@@ -7,9 +7,9 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from bench import page
-from bench.api import Api
-from bench.chaos_cases import CASES, Case
+from bench import reliability_page
+from bench.api import ApiProcess
+from bench.chaos_cases import CASES, FaultCase
 from bench.faults import Stage
 from bench.faults_host import Unavailable
 from bench.ledger import Crowd, Ledger
@@ -56,11 +56,11 @@ class Row:
         return "| " + " | ".join(map(str, cells)) + f" | {self.seconds:.2f} |"
 
 
-async def try_out(name: str, case: Case, seconds: float, requests: int) -> Row:
+async def try_out(name: str, case: FaultCase, seconds: float, requests: int) -> Row:
     """One fault, with `seconds` of load before it and after it; some faults are so many `requests`."""
     with ExitStack() as stack:
         place = await asyncio.to_thread(stack.enter_context, case.place())
-        api = Api(place.url, **place.settings)
+        api = ApiProcess(place.url, **place.settings)
         await asyncio.to_thread(api.start)
         stack.callback(api.kill)
         stage, ledger = Stage(api, place, seconds, requests), Ledger()
@@ -120,7 +120,7 @@ def main() -> int:
             good = good and row.good
         print(lines[-1], flush=True)
     if chosen.save:
-        page.save("chaos", "\n".join(lines))
+        reliability_page.save("chaos", "\n".join(lines))
     return 0 if good else 1
 
 

@@ -5,9 +5,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from bench import faults, faults_clients
-from bench.faults import Fault
-from bench.places import (
-    Place,
+from bench.fault_sites import (
+    FaultSite,
     alone,
     behind_pgbouncer,
     on_small_disk,
@@ -16,6 +15,7 @@ from bench.places import (
     with_mail,
     with_standby,
 )
+from bench.faults import Fault
 
 NOTHING: frozenset[str] = frozenset()
 AWAY = frozenset({"503"})
@@ -24,35 +24,39 @@ GONE = STOPPED | {"cut"}
 
 
 @dataclass(frozen=True)
-class Case:
+class FaultCase:
     fault: Fault
     allowed: frozenset[str]  # while the fault lasts, and shortly after
-    place: Callable[[], AbstractContextManager[Place]] = alone
+    place: Callable[[], AbstractContextManager[FaultSite]] = alone
     answered: bool = True  # nothing happens that nobody is told of
 
 
 CASES = {
-    "kill -9 of the API": Case(faults.api_killed, GONE, answered=False),
-    "SIGTERM of the API": Case(faults.api_terminated, STOPPED),
-    "kill -9 of PostgreSQL": Case(faults.postgres_killed, AWAY, answered=False),
-    "restart of PostgreSQL": Case(faults.postgres_restarted, AWAY, answered=False),
-    "failover to a synchronous standby": Case(faults.failover, AWAY, with_standby, answered=False),
-    "every connection cut, five times": Case(faults.connections_cut, AWAY, answered=False),
-    "kill -9 of PgBouncer": Case(faults.pgbouncer_killed, AWAY, behind_pgbouncer, answered=False),
-    "restart of PostgreSQL behind PgBouncer": Case(
+    "kill -9 of the API": FaultCase(faults.api_killed, GONE, answered=False),
+    "SIGTERM of the API": FaultCase(faults.api_terminated, STOPPED),
+    "kill -9 of PostgreSQL": FaultCase(faults.postgres_killed, AWAY, answered=False),
+    "restart of PostgreSQL": FaultCase(faults.postgres_restarted, AWAY, answered=False),
+    "failover to a synchronous standby": FaultCase(faults.failover, AWAY, with_standby, answered=False),
+    "every connection cut, five times": FaultCase(faults.connections_cut, AWAY, answered=False),
+    "kill -9 of PgBouncer": FaultCase(faults.pgbouncer_killed, AWAY, behind_pgbouncer, answered=False),
+    "restart of PostgreSQL behind PgBouncer": FaultCase(
         faults.postgres_restarted, AWAY, behind_pgbouncer, answered=False
     ),
-    "disk full": Case(faults.disk_full, AWAY, on_small_disk),
-    "disk full, and PostgreSQL's log cannot grow": Case(faults.log_full, AWAY, on_small_disk, answered=False),
-    "pool exhausted behind a lock": Case(faults.pool_exhausted, AWAY),
-    "the API's clock jumps by hours": Case(faults.clock_jumped, NOTHING, with_clock),
-    "PostgreSQL's clock jumps by hours": Case(
+    "disk full": FaultCase(faults.disk_full, AWAY, on_small_disk),
+    "disk full, and PostgreSQL's log cannot grow": FaultCase(
+        faults.log_full, AWAY, on_small_disk, answered=False
+    ),
+    "pool exhausted behind a lock": FaultCase(faults.pool_exhausted, AWAY),
+    "the API's clock jumps by hours": FaultCase(faults.clock_jumped, NOTHING, with_clock),
+    "PostgreSQL's clock jumps by hours": FaultCase(
         faults.clock_of_postgres_jumped, NOTHING, with_clock_of_postgres
     ),
-    "fifty slow clients": Case(faults_clients.slow_clients, NOTHING),
-    "bodies that never end": Case(faults_clients.endless_bodies, NOTHING),
-    "sixteen logins at once": Case(faults_clients.logins, NOTHING),
-    "requests generated from the description": Case(faults_clients.generated, NOTHING, with_mail),
-    "odd bytes in every line, path, query and header": Case(faults_clients.odd_bytes, NOTHING, with_mail),
-    "two releases migrating at once": Case(faults.migrations_at_once, NOTHING),
+    "fifty slow clients": FaultCase(faults_clients.slow_clients, NOTHING),
+    "bodies that never end": FaultCase(faults_clients.endless_bodies, NOTHING),
+    "sixteen logins at once": FaultCase(faults_clients.logins, NOTHING),
+    "requests generated from the description": FaultCase(faults_clients.generated, NOTHING, with_mail),
+    "odd bytes in every line, path, query and header": FaultCase(
+        faults_clients.odd_bytes, NOTHING, with_mail
+    ),
+    "two releases migrating at once": FaultCase(faults.migrations_at_once, NOTHING),
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.cases import PAGE, USER_IDS, Callers, sale_of
 from bench.database import USERS
-from bench.server import Server
+from bench.server import ContenderServer
 
 INVALID = (400, 422)
 
@@ -14,7 +14,7 @@ class WrongAnswer(Exception):
     """A contender answered something else than it should."""
 
 
-def check(server: Server, callers: Callers) -> None:
+def check(server: ContenderServer, callers: Callers) -> None:
     """Asks for every case, right and wrong. Raises WrongAnswer."""
     admin, beto, carla = callers.tokens[1], USER_IDS[0], USER_IDS[1]
     sale, new = sale_of(beto, 3), {"venta": 123, "ventas_productos": 4}

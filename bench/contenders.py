@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.checkout import CHECKOUT
+
 BENCH = Path(__file__).parent
-ROOT, PEERS, CACHE = BENCH.parent, BENCH / "peers", BENCH / ".cache"
+PEERS, CACHE = BENCH / "peers", BENCH / ".cache"
 UVICORN = ("-m", "uvicorn", "--no-access-log", "--log-level", "warning", "--port", "{port}")
 OURS = {
     "APP_ENV": "production",
@@ -91,7 +93,9 @@ def _run(*command: str | Path, cwd: Path | None = None) -> None:
 
 def _as_deployed() -> Sequence[str]:
     """This project's server as the Procfile starts it, here."""
-    [line] = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web: exec ")]
+    [line] = [
+        line for line in (CHECKOUT / "Procfile").read_text().splitlines() if line.startswith("web: exec ")
+    ]
     here = {"0.0.0.0": "127.0.0.1", "$PORT": "{port}"}
     return (sys.executable, "-m", *(here.get(word, word) for word in shlex.split(line)[2:]))
 
@@ -109,12 +113,12 @@ def _node_peer(name: str, title: str, runtime: str) -> Contender:
 
 
 CONTENDERS = (
-    Contender("ours", "this project", _as_deployed(), ROOT, OURS),
+    Contender("ours", "this project", _as_deployed(), CHECKOUT, OURS),
     Contender(
         "ours-plain",
         "this project, DB_COALESCE=off",
         _as_deployed(),
-        ROOT,
+        CHECKOUT,
         OURS | {"DB_COALESCE": "off"},
     ),
     _node_peer("bun", "Bun, its own SQL client", "node_modules/.bin/bun"),
@@ -123,6 +127,6 @@ CONTENDERS = (
     _python_peer("fastapi", "FastAPI, asyncpg"),
     _python_peer("notes", "FastAPI, SQLAlchemy, psycopg2"),
     Contender(
-        "floor", "uvicorn, a constant", (sys.executable, *UVICORN, "bench.floor:app"), ROOT, constant=True
+        "floor", "uvicorn, a constant", (sys.executable, *UVICORN, "bench.floor:app"), CHECKOUT, constant=True
     ),
 )

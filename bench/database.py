@@ -45,7 +45,7 @@ FACTS = "SELECT current_setting('data_directory'), current_setting('server_versi
 
 
 @dataclass(frozen=True)
-class Database:
+class BenchDatabase:
     url: str
     postmaster: int
     version: str
@@ -67,7 +67,7 @@ class Database:
 
 
 @contextmanager
-def database() -> Iterator[Database]:
+def database() -> Iterator[BenchDatabase]:
     """A new PostgreSQL with its default durability, migrated and seeded; gone without a trace at the end."""
     with temporary_postgres(settings=SETTINGS) as url:
         apply(url, say=lambda line: None)
@@ -76,4 +76,4 @@ def database() -> Iterator[Database]:
             connection.execute("VACUUM (ANALYZE)")
             [(folder, version)] = connection.execute(FACTS)
         postmaster = int((Path(folder) / "postmaster.pid").read_text().split()[0])
-        yield Database(url, postmaster, version.split()[0])
+        yield BenchDatabase(url, postmaster, version.split()[0])

@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 import jwt
 import psycopg
 
-from bench.api import ROOT, Api
+from bench.api import ApiProcess
+from bench.fault_sites import FaultSite
 from bench.faults_host import filled
 from bench.nodes import url_of
-from bench.places import Place
+from core.checkout import CHECKOUT
 
 
 @dataclass
 class Stage:
     """What a fault acts on, how long, and what it saw; `healed` is when the last thing it broke was there again."""
 
-    api: Api
-    place: Place
+    api: ApiProcess
+    place: FaultSite
     seconds: float
     requests: int  # for faults that are made of requests
     made: int = 0  # of these
@@ -103,7 +104,7 @@ async def migrations_at_once(stage: Stage) -> None:
     environ = {"PATH": os.defpath, "DATABASE_URL": url_of(stage.place.database)}
     two = [
         await asyncio.create_subprocess_exec(
-            *command, cwd=ROOT, env=environ, stdout=asyncio.subprocess.DEVNULL
+            *command, cwd=CHECKOUT, env=environ, stdout=asyncio.subprocess.DEVNULL
         )
         for _ in range(2)
     ]

@@ -9,9 +9,10 @@ from contextlib import ExitStack, suppress
 
 import httpx
 
-from bench.api import PASSWORD, ROOT
+from bench.api import PASSWORD
 from bench.faults import Stage
 from bench.odd_answers import wrong_answers
+from core.checkout import CHECKOUT
 
 
 async def slow_clients(stage: Stage) -> None:
@@ -57,7 +58,7 @@ async def logins(stage: Stage) -> None:
 async def generated(stage: Stage) -> None:
     """Requests made from the description, good and bad, by an account that is not the crowd's."""
     command = [sys.executable, "-m", "bench.generated", stage.api.url, str(stage.requests)]
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(*command, cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE)
     found, _ = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"bench.generated ended with {process.returncode}")

@@ -28,14 +28,14 @@ GAUGES = {
 
 
 @dataclass(frozen=True)
-class Sample:
+class GaugeReading:
     memory: float
     files: float
     connections: float
     postgres: float
 
     @classmethod
-    def of(cls, pid: int, database: Node) -> "Sample":
+    def of(cls, pid: int, database: Node) -> "GaugeReading":
         return cls(
             memory=resident_megabytes(pid),
             files=len(list(Path(f"/proc/{pid}/fd").iterdir())),
@@ -50,14 +50,14 @@ class Sample:
         )
 
 
-def quarters(samples: list[Sample], gauge: str) -> list[float]:
+def quarters(samples: list[GaugeReading], gauge: str) -> list[float]:
     """The median of each quarter; there must be four samples at least."""
     values = [getattr(sample, gauge) for sample in samples]
     edges = [len(values) * quarter // 4 for quarter in range(5)]
     return [median(values[begin:end]) for begin, end in pairwise(edges)]
 
 
-def grown(samples: list[Sample]) -> list[str]:
+def grown(samples: list[GaugeReading]) -> list[str]:
     """The names of the gauges that grew by more than their slack."""
     medians = {key: quarters(samples, key) for key in GAUGES}
     return [
@@ -65,7 +65,7 @@ def grown(samples: list[Sample]) -> list[str]:
     ]
 
 
-def table(samples: list[Sample]) -> str:
+def table(samples: list[GaugeReading]) -> str:
     """The medians of the quarters, in Markdown."""
     lines = ["| median of each quarter | 1st | 2nd | 3rd | 4th | may grow by |", "|---|---|---|---|---|---|"]
     for key, gauge in GAUGES.items():

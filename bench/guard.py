@@ -26,7 +26,7 @@ GENEROUS = 1.5  # times the recorded ratio: beyond any noise
 
 
 def measure() -> dict[str, float]:
-    """Case → CPU time of a request to this project ÷ that of the constant answer, the rounds' median."""
+    """LoadCase → CPU time of a request to this project ÷ that of the constant answer, the rounds' median."""
     CACHE.mkdir(exist_ok=True)
     server_core, load_core = cores()
     pin(load_core)

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.database import Database
+from bench.database import BenchDatabase
 from bench.machine import cpu_microseconds
-from bench.server import Server
+from bench.server import ContenderServer
 
 MISSING = (
     None
@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).with_name("load.lua")
 
 
 @dataclass(frozen=True)
-class Sample:
+class LoadRun:
     """What one run came to. CPU is microseconds per request, latency milliseconds."""
 
     requests: int
@@ -46,7 +46,9 @@ def requests_file(lines: list[str]) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def run(server: Server, database: Database, requests: Path, connections: int, seconds: float) -> Sample:
+def run(
+    server: ContenderServer, database: BenchDatabase, requests: Path, connections: int, seconds: float
+) -> LoadRun:
     """Loads a server over that many kept-open connections, from one wrk thread on this process's core."""
     before = cpu_microseconds(server.pid), database.cpu_microseconds()
     command = [
@@ -64,7 +66,7 @@ def run(server: Server, database: Database, requests: Path, connections: int, se
     after = cpu_microseconds(server.pid), database.cpu_microseconds()
     told = json.loads(output.splitlines()[-1])
     answered = max(told["requests"], 1)
-    return Sample(
+    return LoadRun(
         requests=told["requests"],
         rate=told["requests"] / told["microseconds"] * 1e6,
         p50=told["p50"] / 1000,

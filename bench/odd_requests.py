@@ -103,7 +103,7 @@ RANDOM = 0.3  # of the values; the others are chosen
 BODIES = {"POST": b"{}", "PUT": b"{}", "PATCH": b"{}"}
 
 
-class Place(Struct, frozen=True):
+class OddPlace(Struct, frozen=True):
     """Where something odd may stand in a request to an operation: the line, the path, a query, a header or its name."""
 
     method: str
@@ -118,7 +118,7 @@ class Place(Struct, frozen=True):
 class OddRequest(Struct, frozen=True):
     """`unending` says that the server may rightly wait for more of it."""
 
-    place: Place
+    place: OddPlace
     value: bytes
     sent: bytes
     unending: bool
@@ -127,7 +127,7 @@ class OddRequest(Struct, frozen=True):
         return f"{self.place} {self.value[:40]!r}"
 
 
-def places(description: dict[str, Any]) -> list[Place]:
+def places(description: dict[str, Any]) -> list[OddPlace]:
     """Every place of every operation of an OpenAPI description."""
     return [
         place
@@ -137,7 +137,7 @@ def places(description: dict[str, Any]) -> list[Place]:
     ]
 
 
-def odd(place: Place, token: str) -> OddRequest:
+def odd(place: OddPlace, token: str) -> OddRequest:
     """A request with a value chosen by chance in this place, and nothing wrong elsewhere."""
     value = os.urandom(random.randint(1, 60)) if random.random() < RANDOM else random.choice(ODD)
     target = re.sub("{.*?}", "1", place.path).encode()
@@ -175,11 +175,11 @@ def _parameters(description: dict[str, Any], operation: dict[str, Any]) -> list[
     ]
 
 
-def _places_of(method: str, path: str, parameters: list[dict[str, Any]]) -> list[Place]:
+def _places_of(method: str, path: str, parameters: list[dict[str, Any]]) -> list[OddPlace]:
     queries = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
     headers = {parameter["name"] for parameter in parameters if parameter["in"] == "header"}
     return [
-        *(Place(method, path, kind) for kind in ("line", "path", "name")),
-        *(Place(method, path, "query", name) for name in sorted(queries | {"", "rara"})),
-        *(Place(method, path, "header", name) for name in sorted(headers | set(HEADERS))),
+        *(OddPlace(method, path, kind) for kind in ("line", "path", "name")),
+        *(OddPlace(method, path, "query", name) for name in sorted(queries | {"", "rara"})),
+        *(OddPlace(method, path, "header", name) for name in sorted(headers | set(HEADERS))),
     ]

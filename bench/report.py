@@ -5,14 +5,15 @@ from statistics import median
 
 from bench.cases import CASES
 from bench.chart import chart
-from bench.contenders import CONTENDERS, ROOT
-from bench.load import Sample
+from bench.contenders import CONTENDERS
+from bench.load import LoadRun
+from core.checkout import CHECKOUT
 
 Results = Mapping[
-    tuple[str, int], Mapping[str, Sequence[Sample]]
+    tuple[str, int], Mapping[str, Sequence[LoadRun]]
 ]  # by case and connections, then by contender
 
-PAGE, PICTURE = ROOT / "docs/performance.md", ROOT / "docs/performance.svg"
+PAGE, PICTURE = CHECKOUT / "docs/performance.md", CHECKOUT / "docs/performance.svg"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 TITLES = {contender.name: contender.title for contender in CONTENDERS}
 HEAD = (
@@ -75,7 +76,7 @@ def _charted(results: Results) -> list[tuple[str, str, int]]:
     return [(case.title, case.name, 32) for case in CASES if (case.name, 32) in results]
 
 
-def _row(name: str, samples: Sequence[Sample], ours: Sequence[Sample] | None) -> list[str]:
+def _row(name: str, samples: Sequence[LoadRun], ours: Sequence[LoadRun] | None) -> list[str]:
     """One line of a table; of a stack that answered nothing only that is said."""
     rate, cpu = _median(samples, "rate"), _median(samples, "cpu")
     if not rate:
@@ -95,11 +96,11 @@ def _row(name: str, samples: Sequence[Sample], ours: Sequence[Sample] | None) ->
     ]
 
 
-def _median(samples: Sequence[Sample], what: str) -> float:
+def _median(samples: Sequence[LoadRun], what: str) -> float:
     return median(float(getattr(sample, what)) for sample in samples)
 
 
-def _spread(samples: Sequence[Sample]) -> float:
+def _spread(samples: Sequence[LoadRun]) -> float:
     """Half of what lies between the slowest and the fastest round, as a part of the median."""
     rates = [sample.rate for sample in samples]
     return (max(rates) - min(rates)) / 2 / median(rates)

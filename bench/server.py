@@ -25,7 +25,7 @@ class CannotStart(Exception):
 
 
 @dataclass(frozen=True)
-class Server:
+class ContenderServer:
     contender: Contender
     url: str
     pid: int
@@ -37,7 +37,7 @@ class Server:
 
 
 @contextmanager
-def running(contender: Contender, database_url: str, core: int) -> Iterator[Server]:
+def running(contender: Contender, database_url: str, core: int) -> Iterator[ContenderServer]:
     """Starts a contender on a core. Raises CannotStart with the end of what it printed."""
     port = _free_port()
     fill = {"{port}": str(port)}
@@ -56,7 +56,7 @@ def running(contender: Contender, database_url: str, core: int) -> Iterator[Serv
         )
     try:
         _await_answer(process, port, log_path)
-        yield Server(contender, f"http://127.0.0.1:{port}", process.pid, time.monotonic() - began)
+        yield ContenderServer(contender, f"http://127.0.0.1:{port}", process.pid, time.monotonic() - began)
     finally:
         process.terminate()
         try:

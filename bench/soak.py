@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from bench import gauges, page
-from bench.api import Api
-from bench.gauges import Sample
+from bench import gauges, reliability_page
+from bench.api import ApiProcess
+from bench.gauges import GaugeReading
 from bench.nodes import Node, node, url_of
 from bench.visitors import Record, Visitor
 from core.migrating import guard
@@ -29,7 +29,7 @@ class Outcome:
     seconds: float
     requests: int
     record: Record
-    samples: list[Sample]
+    samples: list[GaugeReading]
     sales: int
     lost: int
     doubled: int
@@ -62,7 +62,7 @@ async def soak(seconds: float, rate: float) -> Outcome:
     with ExitStack() as stack:
         database = stack.enter_context(node())
         guard.apply(url_of(database), say=lambda line: None)
-        api = Api(url_of(database), BCRYPT_ROUNDS="12")
+        api = ApiProcess(url_of(database), BCRYPT_ROUNDS="12")
         await asyncio.to_thread(api.start)
         stack.callback(api.kill)
         record = Record()
@@ -105,13 +105,13 @@ async def _visit(visitor: Visitor, interval: float, over: float) -> None:
 
 
 async def _watch(
-    api: Api, database: Node, visitors: list[Visitor], record: Record, seconds: float
-) -> list[Sample]:
+    api: ApiProcess, database: Node, visitors: list[Visitor], record: Record, seconds: float
+) -> list[GaugeReading]:
     """Samples at equal intervals, each printed."""
     began, samples = time.monotonic(), []
     for number in range(1, SAMPLES + 1):
         await asyncio.sleep(began + seconds * number / SAMPLES - time.monotonic())
-        samples.append(await asyncio.to_thread(Sample.of, api.pid, database))
+        samples.append(await asyncio.to_thread(GaugeReading.of, api.pid, database))
         minutes = (time.monotonic() - began) / 60
         requests = sum(visitor.requests for visitor in visitors)
         unexpected = record.unexpected.total() or "none"
@@ -133,7 +133,7 @@ def main() -> int:
     outcome = asyncio.run(soak(chosen.minutes * 60, chosen.rate))
     print(f"\n{outcome}")
     if chosen.save:
-        page.save("soak", str(outcome))
+        reliability_page.save("soak", str(outcome))
     print(*outcome.faults, sep="\n", file=sys.stderr)
     return 1 if outcome.faults else 0
 

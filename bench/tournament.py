@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from bench.cases import CASES, Callers, Case
+from bench.cases import CASES, Callers, LoadCase
 from bench.check import WrongAnswer, check
 from bench.contenders import Contender
-from bench.database import Database
-from bench.load import Sample, requests_file, run
+from bench.database import BenchDatabase
+from bench.load import LoadRun, requests_file, run
 from bench.report import Results
 from bench.server import CannotStart, running
 
@@ -19,7 +19,7 @@ WARM_UP_CONNECTIONS = 16
 
 def play(
     contenders: Sequence[Contender],
-    database: Database,
+    database: BenchDatabase,
     core: int,
     *,
     rounds: int,
@@ -28,7 +28,7 @@ def play(
     say: Callable[[str], None],
 ) -> Results:
     """Loads each contender in each round; who cannot start or answers wrongly is left out from then on."""
-    results: defaultdict[tuple[str, int], dict[str, list[Sample]]] = defaultdict(dict)
+    results: defaultdict[tuple[str, int], dict[str, list[LoadRun]]] = defaultdict(dict)
     playing, known = list(contenders), dict[bool, Callers]()
     for turn in range(rounds):
         start = turn % len(playing)
@@ -47,12 +47,12 @@ def play(
 
 def _turn(
     contender: Contender,
-    database: Database,
+    database: BenchDatabase,
     core: int,
     seconds: int,
     connections: Sequence[int],
     known: dict[bool, Callers],
-) -> Iterator[tuple[Case, int, Sample]]:
+) -> Iterator[tuple[LoadCase, int, LoadRun]]:
     """Every case, each on a new server: whom one case has brought to its knees starts afresh in the next."""
     with running(contender, database.url, core) as server:
         callers = known[contender.ours] = known.get(contender.ours) or Callers.of(server)

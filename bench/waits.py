@@ -9,10 +9,10 @@ from statistics import median
 
 from bench.cases import CASES, USER_IDS, Callers, log_in
 from bench.contenders import Contender
-from bench.database import Database
+from bench.database import BenchDatabase
 from bench.load import requests_file, run
 from bench.machine import resident_megabytes
-from bench.server import Server, running
+from bench.server import ContenderServer, running
 
 STARTS, SECONDS, CONNECTIONS, LOGINS = 5, 5, 32, 16
 
@@ -35,7 +35,7 @@ class Waits:
         ]
 
 
-def measure(contender: Contender, database: Database, core: int) -> Waits:
+def measure(contender: Contender, database: BenchDatabase, core: int) -> Waits:
     """Everything once but the start, the median of several. Logins cost what they cost by default."""
     with running(contender, database.url, core) as server:
         requests = CASES[0].lines(Callers.of(server))
@@ -54,7 +54,7 @@ def measure(contender: Contender, database: Database, core: int) -> Waits:
 
 
 @contextmanager
-def _logins(server: Server) -> Iterator[None]:
+def _logins(server: ContenderServer) -> Iterator[None]:
     """LOGINS people log in, again and again, until the context ends; an error of theirs is raised then."""
     over = threading.Event()
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from bench import ledger as ledgers
-from bench import page
+from bench import reliability_page
 from bench.chaos import CASES, Row, main, try_out
 from bench.faults_host import Unavailable
 from bench.ledger import Ledger
@@ -70,7 +70,7 @@ def test_a_run_is_saved_with_what_was_not_tried(monkeypatch, tmp_path, capsys):
 
     saved = tmp_path / "page.md"
     saved.write_text("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n")
-    monkeypatch.setattr(page, "PAGE", saved)
+    monkeypatch.setattr(reliability_page, "PAGE", saved)
     monkeypatch.setattr("bench.chaos.try_out", tried)
     monkeypatch.setattr("sys.argv", ["chaos", "--save"])
 

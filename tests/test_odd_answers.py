@@ -3,9 +3,9 @@
 import pytest
 
 from bench.odd_answers import fault
-from bench.odd_requests import HEADERS, OddRequest, Place, odd, places
+from bench.odd_requests import HEADERS, OddPlace, OddRequest, odd, places
 
-PLACE = Place("GET", "/user/{id}", "header", "If-Match")
+PLACE = OddPlace("GET", "/user/{id}", "header", "If-Match")
 REQUEST = OddRequest(PLACE, b"*", b"", unending=False)
 PROBLEM = b"HTTP/1.1 422 Unprocessable Entity\r\nContent-Type: application/problem+json\r\n\r\n{}"
 
@@ -21,20 +21,20 @@ def test_every_place_of_the_description_is_there(api):
     }
     assert {f"GET /user/{{id}} {kind}" for kind in ("line", "path", "name", "query")} <= set(of_one)
     assert {f"GET /user/{{id}} header {name}" for name in HEADERS} <= set(of_one)
-    assert Place("GET", "/venta", "query", "minimo") in found
+    assert OddPlace("GET", "/venta", "query", "minimo") in found
 
 
 @pytest.mark.parametrize(
     ("place", "part"),
     [
         (PLACE, b"\r\nIf-Match: RARO"),
-        (Place("GET", "/user/{id}", "path"), b"GET /user/RARO HTTP/1.1\r\n"),
-        (Place("GET", "/user/{id}/venta", "path"), b"GET /user/RARO/venta HTTP/1.1\r\n"),
-        (Place("GET", "/venta", "path"), b"GET /venta/RARO HTTP/1.1\r\n"),
-        (Place("GET", "/venta", "query", "minimo"), b"GET /venta?minimo=RARO HTTP/1.1\r\n"),
-        (Place("GET", "/venta", "query"), b"GET /venta?RARO HTTP/1.1\r\n"),
-        (Place("GET", "/venta", "name"), b"\r\nRARO: 1"),
-        (Place("GET", "/venta", "line"), b"RARO"),
+        (OddPlace("GET", "/user/{id}", "path"), b"GET /user/RARO HTTP/1.1\r\n"),
+        (OddPlace("GET", "/user/{id}/venta", "path"), b"GET /user/RARO/venta HTTP/1.1\r\n"),
+        (OddPlace("GET", "/venta", "path"), b"GET /venta/RARO HTTP/1.1\r\n"),
+        (OddPlace("GET", "/venta", "query", "minimo"), b"GET /venta?minimo=RARO HTTP/1.1\r\n"),
+        (OddPlace("GET", "/venta", "query"), b"GET /venta?RARO HTTP/1.1\r\n"),
+        (OddPlace("GET", "/venta", "name"), b"\r\nRARO: 1"),
+        (OddPlace("GET", "/venta", "line"), b"RARO"),
     ],
 )
 def test_what_is_odd_stands_in_its_place(place, part, monkeypatch):

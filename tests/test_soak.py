@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench.gauges import Sample, grown, quarters
+from bench.gauges import GaugeReading, grown, quarters
 from bench.soak import SAMPLES, soak
 
-SAMPLE = Sample(memory=60, files=30, connections=8, postgres=25)
+SAMPLE = GaugeReading(memory=60, files=30, connections=8, postgres=25)
 
 
 def test_visitors_get_what_they_are_owed():

@@ -21,7 +21,7 @@ NOWHERE = {"MAIL_URL": "smtp://127.0.0.1:9", "MAIL_FROM": "ventas@example.com"}
 
 
 @dataclass
-class Place:
+class FaultSite:
     """What the API needs to start there, and what can be broken."""
 
     database: Node
@@ -33,13 +33,13 @@ class Place:
 
 
 @contextmanager
-def alone() -> Iterator[Place]:
+def alone() -> Iterator[FaultSite]:
     with node() as database:
         yield _migrated(database)
 
 
 @contextmanager
-def with_mail() -> Iterator[Place]:
+def with_mail() -> Iterator[FaultSite]:
     """As `alone`; mails are accepted, and wait for a mail server that is away."""
     with alone() as place:
         place.settings = NOWHERE
@@ -47,7 +47,7 @@ def with_mail() -> Iterator[Place]:
 
 
 @contextmanager
-def with_standby() -> Iterator[Place]:
+def with_standby() -> Iterator[FaultSite]:
     """A primary that confirms nothing that its standby does not have."""
     with node() as primary:
         place = _migrated(primary)
@@ -60,13 +60,13 @@ def with_standby() -> Iterator[Place]:
 
 
 @contextmanager
-def on_small_disk() -> Iterator[Place]:
+def on_small_disk() -> Iterator[FaultSite]:
     with small_disk() as folder, node_on(folder) as database:
         yield _migrated(database)
 
 
 @contextmanager
-def behind_pgbouncer() -> Iterator[Place]:
+def behind_pgbouncer() -> Iterator[FaultSite]:
     with node() as database, pooler(database) as between:
         place = _migrated(database)
         for name, value in TIMEOUTS.items():
@@ -77,7 +77,7 @@ def behind_pgbouncer() -> Iterator[Place]:
 
 
 @contextmanager
-def with_clock() -> Iterator[Place]:
+def with_clock() -> Iterator[FaultSite]:
     """The API's clock can jump; its tokens live for a day, so that a jump of hours ends none."""
     with temporary_folder() as folder, alone() as place:
         place.clock = Clock(folder)
@@ -86,7 +86,7 @@ def with_clock() -> Iterator[Place]:
 
 
 @contextmanager
-def with_clock_of_postgres() -> Iterator[Place]:
+def with_clock_of_postgres() -> Iterator[FaultSite]:
     """PostgreSQL's clock can jump."""
     with temporary_folder() as folder, alone() as place:
         place.clock = Clock(folder)
@@ -97,7 +97,7 @@ def with_clock_of_postgres() -> Iterator[Place]:
         yield place
 
 
-def _migrated(database: Node) -> Place:
+def _migrated(database: Node) -> FaultSite:
     url = url_of(database)
     guard.apply(url, say=lambda line: None)
-    return Place(database, url)
+    return FaultSite(database, url)

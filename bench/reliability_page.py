@@ -1,8 +1,8 @@
 """docs/reliability.md, where scripts keep what they found."""
 
-from bench.api import ROOT
+from core.checkout import CHECKOUT
 
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE = CHECKOUT / "docs" / "reliability.md"
 
 
 def save(name: str, found: str) -> None:
