@@ -151,6 +151,13 @@ SLOW_BODY = _kind(
     "El cuerpo de la petición no terminó de llegar a tiempo.",
     "Envíela de nuevo por una conexión estable.",
 )
+SLOW_HEAD = _kind(
+    "peticion_demasiado_lenta",
+    408,
+    "Petición demasiado lenta",
+    "Las cabeceras de la petición no terminaron de llegar a tiempo.",
+    "Envíela de nuevo por una conexión estable.",
+)
 TAKEN = _kind(
     "usuario_repetido",
     409,
@@ -179,6 +186,13 @@ TOO_LARGE = _kind(
     "El cuerpo pasa de los bytes que la ruta acepta.",
     "Divida el envío; para muchas ventas use POST /venta/importar.",
 )
+LONG_TARGET = _kind(
+    "direccion_demasiado_larga",
+    414,
+    "Dirección demasiado larga",
+    "La dirección de la petición, con su consulta, pasa de 16 KiB.",
+    "Envíe menos parámetros, o más cortos.",
+)
 WRONG_MEDIA = _kind(
     "tipo_de_contenido",
     415,
@@ -192,6 +206,13 @@ CODED_BODY = _kind(
     "Cuerpo comprimido",
     "El cuerpo de la petición viene comprimido: `Content-Encoding` dice cómo.",
     "Envíelo sin comprimir y sin `Content-Encoding`.",
+)
+UNKNOWN_EXPECTATION = _kind(
+    "expectativa_desconocida",
+    417,
+    "Expectativa desconocida",
+    "La cabecera `Expect` pide otra cosa que `100-continue`.",
+    "Quite la cabecera.",
 )
 INVALID = _kind(
     "datos_invalidos",
@@ -234,6 +255,27 @@ CRASHED = _kind(
     "Error interno",
     "Un defecto del servidor; quedó registrado con su `request_id`.",
     "Informe el `request_id` a quien opera el servicio.",
+)
+UNKNOWN_METHOD = _kind(
+    "metodo_desconocido",
+    501,
+    "Método desconocido",
+    "Ninguna ruta de este servicio conoce el método de la petición.",
+    "Revise el método: distingue mayúsculas de minúsculas (RFC 9110, sección 9.1).",
+)
+UNKNOWN_CODING = _kind(
+    "codificacion_desconocida",
+    501,
+    "Codificación desconocida",
+    "`Transfer-Encoding` nombra otra codificación que `chunked`.",
+    "Envíe el cuerpo con `Content-Length`, o con `Transfer-Encoding: chunked`.",
+)
+UNKNOWN_VERSION = _kind(
+    "version_desconocida",
+    505,
+    "Versión de HTTP desconocida",
+    "La petición no es de HTTP/1.1 ni de HTTP/1.0.",
+    "Use HTTP/1.1; las versiones 2 y 3 las ofrece, si acaso, el proxy de delante.",
 )
 NO_MAIL = _kind(
     "correo_no_configurado",

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, structs
 from core.database.database import Database, Transaction
 from core.http.endpoint import Reply, Request, endpoint
 from core.http.streams import Download, Stream
-from core.http.validation import Error, Query
+from core.http.validation import MAX_ERRORS, Error, Query
 from core.problems import BUSY, FORBIDDEN, DatabaseUnavailable, invalid_fields
 from core.process.services import Services
 from handlers.days import zone_of
@@ -56,12 +56,12 @@ class Imported(Struct, frozen=True):
     filas: int
 
 
-@endpoint(status=201, example=CreatedMany(CREATED, [9, 10]))
+@endpoint(status=201, large=True, example=CreatedMany(CREATED, [9, 10]))
 @once
 async def create_many(request: Request, batch: Batch) -> CreatedMany:
     """Record up to 10,000 sales: all of them, or none.
 
-    An error names each bad row by its `indice`, which counts from 0."""
+    An error names each bad row by its `indice`, which counts from 0; the first 100."""
     sellers = [new.usuario_id or request.caller.id for new in batch]
     if not request.caller.admin:
         _refuse_rows(
@@ -129,5 +129,7 @@ async def _transfer(services: Services, db: Database | Transaction) -> AsyncIter
 
 def _refuse_rows(indices: list[int], mensaje: str) -> None:
     if indices:
-        errores: list[Error] = [{"indice": n, "campo": "usuario_id", "mensaje": mensaje} for n in indices]
+        errores: list[Error] = [
+            {"indice": n, "campo": "usuario_id", "mensaje": mensaje} for n in indices[:MAX_ERRORS]
+        ]
         raise invalid_fields(errores)

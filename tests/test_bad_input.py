@@ -84,13 +84,13 @@ def test_what_is_not_json_is_400(api, body):
     problem(api.post("/user/", content=body, headers=JSON), 400, "json_invalido")
 
 
-@pytest.mark.parametrize("body", [b"[]", b"5", b'"x"', b"null", b"[{}]", b"[" * 50_000 + b"]" * 50_000])
+@pytest.mark.parametrize("body", [b"[]", b"5", b'"x"', b"null", b"[{}]", b"[" * 5000 + b"]" * 5000])
 def test_json_of_another_shape_is_422(api, body):
     problem(api.post("/user/", content=body, headers=JSON), 422, "datos_invalidos")
 
 
 def test_a_deep_field_is_422(api):
-    body = json.dumps(new_user("ana"))[:-1].encode() + b',"direccion":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+    body = json.dumps(new_user("ana"))[:-1].encode() + b',"direccion":' + b"[" * 5000 + b"]" * 5000 + b"}"
     problem(api.post("/user/", content=body, headers=JSON), 422, "datos_invalidos")
 
 
@@ -188,7 +188,7 @@ def test_a_head_is_a_get_without_its_body(beto):
 
 
 def test_a_repeated_field_is_found_among_very_many(api):
-    fields = "".join(f'"{n:x}": 1, ' for n in range(100_000))
+    fields = "".join(f'"{n:x}":1,' for n in range(2000))
 
     answer = api.post("/login/", content=f'{{{fields}"0": 1}}', headers=JSON)
 
@@ -196,7 +196,7 @@ def test_a_repeated_field_is_found_among_very_many(api):
 
 
 def test_of_very_many_repeated_fields_the_first_hundred_are_named(api):
-    fields = ", ".join(f'"{n:x}": 1, "{n:x}": 2' for n in range(50_000))
+    fields = ",".join(f'"{n:x}":1,"{n:x}":2' for n in range(1000))
 
     answer = api.post("/user/", content=f"{{{fields}}}", headers=JSON)
 

@@ -29,6 +29,7 @@ FORM = "application/x-www-form-urlencoded"
 PRIVATE = (b"cache-control", b"private, no-cache")
 VARY = (b"vary", b"Authorization")
 LIST_VARY = (b"vary", b"Authorization, Accept-Encoding")
+SMALL_BODY = 16 * 1024  # bytes
 WATCH_AFTER_SECONDS = 0.5
 
 encode = msgspec.json.Encoder().encode
@@ -118,6 +119,7 @@ class Endpoint:
         self.database: bool = facts["database"]
         self.slow: bool = facts["slow"]
         self.any_query: bool = facts["any_query"]
+        self.large: bool = facts["large"]
         self.once: bool = getattr(handler, "once", False)
         self.streams = False
         hints = get_type_hints(handler, include_extras=True)
@@ -197,7 +199,10 @@ class Endpoint:
     async def _body(self, scope: Scope, receive: Receive) -> Any:
         codings.check_plain(scope)
         media = check_media(scope, self.media)
-        body = scope["body"] = await read_body(scope, receive, scope["services"].settings.max_body_bytes)
+        services: Services = scope["services"]
+        most = services.settings.max_body_bytes
+        limit = most if self.large else min(most, SMALL_BODY)
+        body = scope["body"] = await read_body(scope, receive, limit, services.bodies)
         if body and media is None:
             raise wrong_media(self.media)
         if media == FORM:
@@ -225,6 +230,7 @@ def endpoint(
     database: bool = True,
     slow: bool = False,
     any_query: bool = False,
+    large: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Endpoint]:
     """Declares a handler as an endpoint.
 
@@ -234,7 +240,8 @@ def endpoint(
     `location` names what was created, `etag` says that the answer has one, `example` is an answer. `produces` are
     the media types of an answer that is a Response, with the type of each where one is no text; without
     `database` the answer needs none. What is `slow` is cancelled, queries and all, when the client hangs up. With
-    `any_query`, parameters that it does not know are ignored: mail programs and probes add theirs.
+    `any_query`, parameters that it does not know are ignored: mail programs and probes add theirs. A body may have
+    SMALL_BODY bytes, a `large` one as many as the settings say.
     """
 
     def declare(handler: Callable[..., Awaitable[Any]]) -> Endpoint:
@@ -253,6 +260,7 @@ def endpoint(
             database=database,
             slow=slow,
             any_query=any_query,
+            large=large,
         )
 
     return declare

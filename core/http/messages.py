@@ -4,9 +4,10 @@ import asyncio
 import ipaddress
 from collections.abc import Sequence
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from core.caller import NOBODY, Caller, Origin
+from core.http.body_budget import BodyBudget
 from core.problems import SLOW_BODY, TOO_LARGE, WRONG_MEDIA, Problem, invalid
 
 BODY_SECONDS = 20
@@ -18,6 +19,11 @@ CLOSE = (b"connection", b"close")
 
 class ClientGone(Exception):
     """The client hung up before its request was whole."""
+
+
+def gone(message: Message) -> Exception:
+    """Why a body ends before it is whole: the client hung up, or what it sent cannot be read (a Problem)."""
+    return message.get("problem") or ClientGone()
 
 
 def values(scope: Scope, name: bytes) -> Sequence[bytes]:
@@ -52,27 +58,37 @@ def wrong_media(accepted: Sequence[str]) -> Problem:
     return Problem(WRONG_MEDIA, f"El cuerpo debe ser {' o '.join(accepted)}")
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises Problem 413 past `limit` bytes, 408 when it takes over BODY_SECONDS."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        body = await _read_rest(receive, body, limit)
-    if message["type"] == "http.disconnect":
-        raise ClientGone
+async def read_body(scope: Scope, receive: Receive, limit: int, budget: BodyBudget) -> bytes:
+    """The whole body. Raises Problem 413 past `limit` bytes, 408 when it takes over BODY_SECONDS.
+
+    What came with its head is there at once. For more there has to be room in the budget."""
+    if scope.get("whole"):
+        message = await receive()
+        body: bytes = message["body"]
+    else:
+        await budget.hold(_declared(scope, limit))
+        body = await _wait_for_body(receive, limit)
     if len(body) > limit:
         raise too_large(limit)
     return body
 
 
-async def _read_rest(receive: Receive, body: bytes, limit: int) -> bytes:
-    chunks, size, more = [body], len(body), True
+def _declared(scope: Scope, limit: int) -> int:
+    """How long the body says it is, or may be. Raises Problem 413."""
+    length = header(scope, b"content-length")
+    if length is not None and int(length) > limit:
+        raise too_large(limit)
+    return limit if length is None else int(length)
+
+
+async def _wait_for_body(receive: Receive, limit: int) -> bytes:
+    chunks, size, more = [], 0, True
     try:
         async with asyncio.timeout(BODY_SECONDS):
             while more and size <= limit:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise ClientGone
+                    raise gone(message)
                 chunks.append(message.get("body", b""))
                 size += len(chunks[-1])
                 more = message.get("more_body", False)

@@ -52,7 +52,8 @@ class Edge:
             await self._refuse_websocket(scope, receive, send)
             return
         began = perf_counter()
-        scope["header_names"] = dict(scope["headers"]).keys()
+        if "header_names" not in scope:  # another server's connection
+            scope["header_names"] = dict(scope["headers"]).keys()
         scope["services"] = self.services
         scope["database_seconds"] = 0.0
         scope["request_id"] = self._request_id(scope)

@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Sequence
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.http.messages import respond
+from core.http.request_head import METHODS
+
 
 class Map(Router):
     """Starlette's Router, which tries one route after the other, behind tables that know most of them at once.
@@ -24,7 +27,11 @@ class Map(Router):
                     self._up_to_last[beginning] = route, last[1:-1]
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        if "refused" in scope:  # what the connection could not read as a request
+            raise scope["refused"]
         path = scope["path"]
+        if path == "*":
+            return respond(send, 204, b"", [(b"allow", b", ".join(METHODS))])
         route = self._whole.get(path)
         if route:
             scope["path_params"] = {}

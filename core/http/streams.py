@@ -9,7 +9,7 @@ from typing import TypeVar
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from core.http.messages import ClientGone
+from core.http.messages import ClientGone, gone
 from core.problems import SLOW_BODY, Problem
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Stream:
             except TimeoutError:
                 raise Problem(SLOW_BODY, "El cuerpo llega demasiado lento") from None
             if message["type"] == "http.disconnect":
-                raise ClientGone
+                raise gone(message)
             body: bytes = message.get("body", b"")
             self.whole = not message.get("more_body", False)
             self.digest.update(body)
@@ -100,10 +100,13 @@ async def while_connected(work: Awaitable[T], receive: Receive, *, after: float)
     The watch begins `after` seconds, so that short work does not pay for it."""
     loop = asyncio.get_running_loop()
     watches: list[asyncio.Task[None]] = []
+    reason: Exception = ClientGone()
 
     async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
+        nonlocal reason
+        while (message := await receive())["type"] != "http.disconnect":
             pass
+        reason = gone(message)
         limit.reschedule(loop.time())
 
     try:
@@ -117,5 +120,5 @@ async def while_connected(work: Awaitable[T], receive: Receive, *, after: float)
                     task.cancel()
     except TimeoutError:
         if limit.expired():
-            raise ClientGone from None
+            raise reason from None
         raise

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import islice
 from typing import Annotated, Any, ClassVar, NoReturn, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,7 @@ from msgspec import Struct, inspect
 from core.problems import BAD_JSON, Problem, invalid, invalid_fields
 
 MAX_ERRORS = 100
+MANY_VALUES = 10_000
 
 MISFIT = "no tiene la forma que esta ruta pide"  # where no single field is at fault
 
@@ -42,13 +44,24 @@ def body_decoder(type_: Any) -> Callable[[bytes], Any]:
         try:
             value = decode(body)
         except (ValueError, RecursionError):
+            _bound(body, type_)
             _refuse(body, type_)
         # Every required key needs a colon of its own: with no colon to spare, no key came twice.
         if body.count(b":") > (required * len(value) if row else required):
+            _bound(body, type_)
             _parse(body)
         return value
 
     return decoder
+
+
+def _bound(body: bytes, type_: Any) -> None:
+    """What would take long to explain is refused as a whole. Raises Problem 422."""
+    info, most = inspect.type_info(type_), MANY_VALUES
+    if isinstance(info, inspect.ListType):
+        most += (info.max_length or 0) * len(msgspec.structs.fields(row_type(type_)))
+    if body.count(b",") > most:
+        raise invalid("cuerpo", f"tiene demasiados valores: {describe(info)}")
 
 
 def decode_query(query: bytes, type_: type[Query]) -> Any:
@@ -87,7 +100,7 @@ def row_type(type_: Any) -> Any:
 
 
 def _refuse(body: bytes, type_: Any) -> NoReturn:
-    errores = list(_errors(_parse(body), type_))
+    errores = list(islice(_errors(_parse(body), type_), MAX_ERRORS))
     raise invalid_fields(errores or [_error("cuerpo", MISFIT)]) from None
 
 
@@ -122,6 +135,8 @@ def _errors(value: object, type_: Any) -> Iterator[Error]:
         yield _error("cuerpo", describe(info))
     else:
         for index, row in enumerate(value):
+            if _converts(row, row_type(type_)):
+                continue
             yield from ({"indice": index} | error for error in _struct_errors(row, row_type(type_)))
 
 
@@ -152,8 +167,12 @@ def _fields(type_: type[Struct]) -> dict[str, tuple[bool, Any, str]]:
 def _fits(value: object, hint: Any, strict: bool) -> bool:
     if isinstance(value, str) and not value.isprintable() and _printable(value) != value:
         return False
+    return _converts(value, hint, strict)
+
+
+def _converts(value: object, type_: Any, strict: bool = True) -> bool:
     try:
-        msgspec.convert(value, hint, strict=strict)
+        msgspec.convert(value, type_, strict=strict)
     except msgspec.ValidationError:
         return False
     return True

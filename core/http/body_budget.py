@@ -1,0 +1,53 @@
+"""How much of request bodies a process holds at a time."""
+
+import asyncio
+from collections import deque
+
+from core.problems import BUSY, DatabaseUnavailable
+
+LEAST_BUDGET = 32 * 1024 * 1024  # bytes
+
+
+class BodyBudget:
+    """Bodies have their turn in the order in which they ask; what one holds is given back when its task ends.
+
+    A body that came whole with its head does not ask: it is here already."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._free = most
+        self._seconds = seconds
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def hold(self, size: int) -> None:
+        """Takes so many bytes for the current task. Raises DatabaseUnavailable when none come free in time."""
+        task = asyncio.current_task()
+        assert task  # noqa: S101 - each request has one
+        if self._waiting or size > self._free:
+            await self._wait(size)
+        else:
+            self._free -= size
+        task.add_done_callback(lambda _: self._give_back(size))
+
+    async def _wait(self, size: int) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        try:
+            async with asyncio.timeout(self._seconds):
+                await turn
+        except TimeoutError:
+            raise DatabaseUnavailable(BUSY) from None
+        finally:
+            if not turn.done() or turn.cancelled():
+                self._waiting = deque(asker for asker in self._waiting if asker[1] is not turn)
+                self._serve()
+
+    def _give_back(self, size: int) -> None:
+        self._free += size
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            size, turn = self._waiting.popleft()
+            if not turn.done():
+                self._free -= size
+                turn.set_result(None)

@@ -1,0 +1,190 @@
+"""The head of a request: its line and its fields, read as RFC 9112 sections 2 to 6 have it."""
+
+import re
+from collections.abc import Collection
+from functools import lru_cache
+
+from core.problems import (
+    BAD_HTTP,
+    LONG_TARGET,
+    UNKNOWN_CODING,
+    UNKNOWN_EXPECTATION,
+    UNKNOWN_METHOD,
+    UNKNOWN_VERSION,
+    Problem,
+)
+
+MOST_HEAD = 64 * 1024  # bytes of a request line and its fields
+MOST_LINE = 16 * 1024  # bytes of a request line
+LONGEST_LENGTH = 18  # digits of a Content-Length
+SHORT_HEAD = 4096  # bytes; the fields of longer ones are not remembered
+
+# RFC 9110 section 9.1 and RFC 5789; CONNECT makes tunnels, which this server does not.
+METHODS = {
+    name.encode(): name for name in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+}
+
+TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)[ \t]*")
+# Visible ASCII, without # and, in a path, without ?
+PATH, QUERY = rb"(/[!-\"$->@-~]*)", rb"(?:\?([!-\"$-~]*))?"
+ORDINARY_LINE = re.compile(rb"([A-Z]+) " + PATH + QUERY + rb" HTTP/1\.1")
+LINE = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/([0-9])\.([0-9])")
+TARGET = re.compile(rb"(?:(?i:https?)://([^/?#]+))?" + PATH + rb"?" + QUERY)
+HOST = re.compile(rb"(?:[\w.~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d*)?")  # RFC 3986 section 3.2
+
+Field = tuple[bytes, bytes]
+
+
+class RequestHead:
+    """What a request says before its body. `read` raises Problem; what it has understood by then stays.
+
+    `length` is the bytes of the body, None when it comes in chunks; `expects` means 100-continue. The names in
+    `headers` are in lower case, and `names` are those that are there."""
+
+    method = ""
+    version = "1.1"
+    path = b"/"
+    query = b""
+    names: Collection[bytes] = ()
+    length: int | None = 0
+    keep_alive = True
+    expects = False
+
+    def __init__(self) -> None:
+        self.headers: list[Field] = []
+
+    def read(self, head: bytes) -> None:
+        """Reads all lines of a head, without the empty one that ends it."""
+        line, *lines = head.split(b"\r\n")
+        headers = self.headers
+        headers += map(known_field if len(head) < SHORT_HEAD else field, lines)
+        said = dict(headers)
+        if len(said) < len(headers):
+            said = combined(headers)
+        self.names = said.keys()
+        authority = self.read_line(line)
+        host = said.get(b"host")
+        if host is None or authority or not is_host(host):
+            self._read_host(host, authority)
+        if b"content-length" in said or b"transfer-encoding" in said:
+            self._read_framing(said.get(b"content-length"), said.get(b"transfer-encoding"))
+        if b"connection" in said or self.version != "1.1":
+            self._read_persistence(said.get(b"connection", b""))
+        if b"expect" in said:
+            self._read_expectation(said[b"expect"])
+
+    def read_line(self, line: bytes) -> bytes | None:
+        """RFC 9112 section 3: method, target and version; the host that the target names, if it does."""
+        ordinary = ORDINARY_LINE.fullmatch(line)
+        if ordinary is None or len(line) > MOST_LINE:
+            return self._read_odd_line(line)
+        method, self.path, query = ordinary.groups()
+        if query:
+            self.query = query
+        self.method = METHODS.get(method) or unknown(method)
+        return None
+
+    def _read_odd_line(self, line: bytes) -> bytes | None:
+        if len(line) > MOST_LINE:
+            raise long_line()
+        parts = LINE.fullmatch(line)
+        if not parts:
+            raise bad("la primera línea no es «método destino HTTP/1.1»")
+        method, target, major, minor = parts.groups()
+        if major != b"1":
+            raise Problem(UNKNOWN_VERSION, "Solo se admiten HTTP/1.1 y HTTP/1.0")
+        self.version = "1.0" if minor == b"0" else "1.1"  # RFC 9110 section 2.5
+        self.method = METHODS.get(method) or unknown(method)
+        if target == b"*" and self.method == "OPTIONS":
+            self.path = target
+            return None
+        form = TARGET.fullmatch(target)
+        if not form or form[1] is form[2] is None:
+            raise bad("el destino no es una ruta, o tiene un fragmento o un carácter que va como %XX")
+        authority: bytes | None = form[1]
+        self.path, self.query = form[2] or b"/", form[3] or b""
+        return authority
+
+    def _read_host(self, host: bytes | None, authority: bytes | None) -> None:
+        """RFC 9112 section 3.2: one, and well formed; HTTP/1.0 may do without. A target's own host counts instead."""
+        if host is None:
+            if self.version != "1.0":
+                raise bad("falta la cabecera Host")
+        elif not is_host(host):
+            raise bad("la cabecera Host no es un nombre, o viene dos veces")
+        if authority is not None:
+            if not is_host(authority):
+                raise bad("el destino no nombra bien su servidor")
+            self.headers = [(b"host", authority), *(said for said in self.headers if said[0] != b"host")]
+
+    def _read_framing(self, length: bytes | None, coding: bytes | None) -> None:
+        """RFC 9112 section 6: how long the body is, said in one way only."""
+        if coding is not None:
+            if length is not None or self.version == "1.0":
+                raise bad("Transfer-Encoding no va con Content-Length ni con HTTP/1.0")
+            codings = members(coding)
+            if not codings or b"chunked" in codings[:-1]:
+                raise bad("Transfer-Encoding debe terminar en chunked, una sola vez")
+            if codings != [b"chunked"]:
+                raise Problem(UNKNOWN_CODING, "Solo se admite Transfer-Encoding: chunked")
+            self.length = None
+        elif length is not None:
+            if not length.isdigit() or len(length) > LONGEST_LENGTH:
+                raise bad("Content-Length no es un número, o viene dos veces")
+            self.length = int(length)
+
+    def _read_persistence(self, connection: bytes) -> None:
+        """RFC 9112 section 9.3."""
+        options = members(connection)
+        wanted = self.version == "1.1" or b"keep-alive" in options
+        self.keep_alive = wanted and b"close" not in options
+
+    def _read_expectation(self, expectation: bytes) -> None:
+        """RFC 9110 section 10.1.1; of HTTP/1.0 it is ignored."""
+        if self.version == "1.1":
+            if members(expectation) != [b"100-continue"]:
+                raise Problem(UNKNOWN_EXPECTATION, "Solo se admite Expect: 100-continue")
+            self.expects = self.length != 0
+
+
+def field(line: bytes) -> Field:
+    """RFC 9112 section 5: a name in lower case and its value. Raises Problem."""
+    parts = FIELD.fullmatch(line)
+    if not parts:
+        raise bad("una cabecera no es «Nombre: valor», o tiene un carácter de control")
+    name, value = parts.groups()
+    return name.lower(), value
+
+
+known_field = lru_cache(1024)(field)  # the requests of a client repeat most of theirs
+
+
+def bad(why: str) -> Problem:
+    return Problem(BAD_HTTP, f"La petición no es HTTP/1.1: {why}")
+
+
+def long_line() -> Problem:
+    return Problem(LONG_TARGET, f"La primera línea de la petición pasa de {MOST_LINE} bytes")
+
+
+def unknown(method: bytes) -> str:
+    raise Problem(UNKNOWN_METHOD, f"Este servicio no conoce el método {method.decode('ascii')[:50]}")
+
+
+def combined(headers: list[Field]) -> dict[bytes, bytes]:
+    """RFC 9110 section 5.3: what comes twice is one list."""
+    said: dict[bytes, bytes] = {}
+    for name, value in headers:
+        said[name] = said[name] + b", " + value if name in said else value
+    return said
+
+
+def members(value: bytes) -> list[bytes]:
+    """RFC 9110 section 5.6.1: the members of a list in lower case, the empty ones left out."""
+    return [member for part in value.split(b",") if (member := part.strip(b" \t").lower())]
+
+
+@lru_cache(256)
+def is_host(host: bytes) -> bool:
+    return len(host) < 256 and HOST.fullmatch(host) is not None
