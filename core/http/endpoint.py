@@ -199,10 +199,9 @@ class Endpoint:
     async def _body(self, scope: Scope, receive: Receive) -> Any:
         codings.check_plain(scope)
         media = check_media(scope, self.media)
-        services: Services = scope["services"]
-        most = services.settings.max_body_bytes
+        most: int = scope["services"].settings.max_body_bytes
         limit = most if self.large else min(most, SMALL_BODY)
-        body = scope["body"] = await read_body(scope, receive, limit, services.bodies)
+        body = scope["body"] = await read_body(scope, receive, limit, scope["bodies"])
         if body and media is None:
             raise wrong_media(self.media)
         if media == FORM:

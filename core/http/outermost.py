@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core import trace
 from core.caller import Caller
+from core.http.body_budget import LEAST_BUDGET, BodyBudget
 from core.http.messages import CLOSE, ClientGone, respond, values
 from core.http.streams import Stream
 from core.problems import CRASHED, Problem, stopping
@@ -32,14 +33,15 @@ log = logging.getLogger("ventas.request")
 
 
 class Edge:
-    """Gives the scope its `request_id`, `header_names`, one spelling of the path (without a trailing slash), its
-    `prefix` (the path of PUBLIC_URL, which the proxy may take off a path or leave on it), and `answer_headers`: a list
-    of headers that the answer will have, whatever it is."""
+    """Gives the scope its `request_id`, `header_names`, `bodies` (the budget of all), one spelling of the path
+    (without a trailing slash), its `prefix` (the path of PUBLIC_URL, which the proxy may take off a path or leave on
+    it), and `answer_headers`: a list of headers that the answer will have, whatever it is."""
 
     def __init__(self, app: ASGIApp, services: "Services") -> None:
         settings = services.settings
         self.app = app
         self.services = services
+        self._bodies = BodyBudget(max(LEAST_BUDGET, settings.max_body_bytes), settings.db_timeout_seconds)
         self._names = secrets.token_hex(6).encode()
         self._count = itertools.count(1)
         self._prefix = settings.prefix
@@ -55,6 +57,7 @@ class Edge:
         if "header_names" not in scope:  # another server's connection
             scope["header_names"] = dict(scope["headers"]).keys()
         scope["services"] = self.services
+        scope["bodies"] = self._bodies
         scope["database_seconds"] = 0.0
         scope["request_id"] = self._request_id(scope)
         always = scope["answer_headers"] = [(b"x-request-id", scope["request_id"]), NOSNIFF]

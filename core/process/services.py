@@ -10,7 +10,6 @@ from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
 from core.database.database import Database
-from core.http.body_budget import BodyBudget
 from core.process.counters import Requests, Siblings
 from core.process.mail import Mail
 from core.process.settings import Settings
@@ -30,5 +29,4 @@ class Services(Struct, frozen=True):
     shutdown: Shutdown
     mail: Mail | None  # none in production without MAIL_URL
     turns: WeakValueDictionary[tuple[int, str], Lock]  # of requests that have the same Idempotency-Key
-    bodies: BodyBudget
     transfers: Semaphore  # imports and exports at a time: they leave connections for the others

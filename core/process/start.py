@@ -19,7 +19,6 @@ from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
 from core.database.database import Database, open_database
-from core.http.body_budget import LEAST_BUDGET, BodyBudget
 from core.migrating import migrations
 from core.process import logs, settings
 from core.process.application import StartError
@@ -75,7 +74,6 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
             if chosen.mail_url or not chosen.production
             else None,
             turns=WeakValueDictionary(),
-            bodies=BodyBudget(max(LEAST_BUDGET, chosen.max_body_bytes), chosen.db_timeout_seconds),
             transfers=asyncio.Semaphore(max(1, db.pool.max_size // 2)),
         )
 
