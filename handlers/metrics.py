@@ -42,7 +42,7 @@ async def show(request: Request) -> Response:
     _check_token(request)
     samples = await gather(request.services)
     body, media = await asyncio.to_thread(_encode, samples, request.headers.get("accept", ""))
-    return Response(body, headers={"content-type": media})
+    return Response(body, headers={"content-type": media, "vary": "Accept"})
 
 
 async def gather(services: Services) -> list[Sample]:

@@ -6,21 +6,23 @@ import math
 from msgspec import Struct
 
 from core.http.endpoint import Request
-from core.http.messages import client_address
+from core.http.messages import Headers, client_address
 from core.problems import THROTTLED, Problem
 from core.process.services import Services
 from handlers.fields import normal
 from sql import intentos
-from sql.intentos import Count, Limit
+from sql.intentos import Count, Limit, Verdict
 
 # docs/accounts.md says why. One account from one address; one account from all who are new to it; one address.
-HERE = Limit(free=20, known=100, first=5, longest=900, forget=900, learns=True)
-ACCOUNT = Limit(free=50, first=1, longest=60, forget=60, strangers=True)
-ADDRESS = Limit(free=150, first=1, longest=300, forget=30)
-PASSWORD_CHECKS = Limit(free=20, known=20, first=5, longest=900, forget=900, learns=True)
-REGISTRATIONS = Limit(free=300, first=1, longest=60, forget=2)
-MAILS = Limit(free=3, first=60, longest=900, forget=900)
-MAILS_FROM_ADDRESS = Limit(free=30, first=1, longest=300, forget=60)
+HERE = Limit(free=20, known=100, first=5, longest=900, forget=900, learns=True, name="login")
+ACCOUNT = Limit(free=50, first=1, longest=60, forget=60, strangers=True, name="cuenta")
+ADDRESS = Limit(free=150, first=1, longest=300, forget=30, name="direccion")
+PASSWORD_CHECKS = Limit(
+    free=20, known=20, first=5, longest=900, forget=900, learns=True, name="password_actual"
+)
+REGISTRATIONS = Limit(free=300, first=1, longest=60, forget=2, name="registro")
+MAILS = Limit(free=3, first=60, longest=900, forget=900, name="correos")
+MAILS_FROM_ADDRESS = Limit(free=30, first=1, longest=300, forget=60, name="correos_direccion")
 
 
 class Attempt(Struct, frozen=True):
@@ -73,11 +75,26 @@ async def _attempt(request: Request, limits: dict[str, Limit]) -> Attempt:
     if services.settings.throttle == "off":
         return Attempt(request, [])
     counts = [Count(services.keys.sign("intento", what.encode()), limit) for what, limit in limits.items()]
-    seconds = math.ceil(await intentos.attempt(request.db, counts))
+    verdict = await intentos.attempt(request.db, counts)
+    seconds = math.ceil(verdict.wait)
+    request.scope["answer_headers"] += _told(counts, verdict)
     if seconds:
         detail = f"Demasiados intentos; espere {seconds} s antes del próximo"
         raise Problem(THROTTLED, detail, headers=[(b"retry-after", b"%d" % seconds)])
     return Attempt(request, counts)
+
+
+def _told(counts: list[Count], verdict: Verdict) -> Headers:
+    """RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): each limit, and the one that leaves least.
+
+    It says the same of a name that has logged in from here before, whose limit is higher: so nobody learns of it."""
+    limits = [count.limit for count in counts]
+    policies = [f'"{limit.name}";q={limit.free};w={math.ceil(limit.free * limit.forget)}' for limit in limits]
+    tightest = next(count.limit for count in counts if count.clave == verdict.clave)
+    remaining = 0 if verdict.made is None else max(0, math.floor(tightest.free - verdict.made))
+    reset = verdict.wait if verdict.made is None else verdict.made * tightest.forget
+    left = f'"{tightest.name}";r={remaining};t={math.ceil(reset)}'
+    return [(b"ratelimit-policy", ", ".join(policies).encode()), (b"ratelimit", left.encode())]
 
 
 def _lowered(name: str) -> str:

@@ -14,7 +14,7 @@ class Limit(Struct, frozen=True):
 
     One attempt is forgotten every `forget` seconds, and each that succeeds. With `learns`, success clears the
     count, and what is counted is known from then on: it has `known` attempts at once, not `free`, and the limits
-    for `strangers` that are asked together with it do not count."""
+    for `strangers` that are asked together with it do not count. Clients read its `name`."""
 
     free: int
     first: float
@@ -23,6 +23,18 @@ class Limit(Struct, frozen=True):
     known: int = 0
     learns: bool = False
     strangers: bool = False
+    name: str = "intentos"
+
+
+class Verdict(Struct, frozen=True):
+    """Seconds to `wait` before the next attempt; 0 when this one may go on, and is counted.
+
+    `clave` is of the count that leaves the fewest attempts, or that makes wait; `made` says how many of its attempts
+    are not forgotten, this one included, and is None when this one is not counted."""
+
+    wait: float
+    clave: bytes
+    made: float | None
 
 
 class Count(Struct, frozen=True):
@@ -42,8 +54,9 @@ ASKED = """asked AS (
 )"""
 
 ATTEMPT = f"""
--- intentos.attempt: seconds to wait; 0 means go on, and that it is counted. Of many at once each waits for the row and
--- sees what the one before left; in the order of clave, so that no two wait for each other; uses intento_pkey
+-- intentos.attempt: seconds to wait (0 means go on, and that it is counted), and the count that leaves least. Of many
+-- at once each waits for the row and sees what the one before left; in the order of clave, so that no two wait for each
+-- other; uses intento_pkey
 WITH {ASKED}, refused AS (
     SELECT max(i.espera) AS espera
       FROM intento AS i
@@ -68,12 +81,20 @@ WITH {ASKED}, refused AS (
                        AS c (excess)
             WHERE asked.clave = i.clave)
      WHERE i.espera <= now()
-    RETURNING i.clave
+    RETURNING i.clave, i.intentos
+), tightest AS (
+    SELECT asked.clave, counted.intentos::double precision AS made
+      FROM asked
+      LEFT JOIN counted ON counted.clave = asked.clave
+      LEFT JOIN intento AS i ON i.clave = asked.clave AND i.espera > now()
+     ORDER BY i.espera DESC NULLS LAST, asked.gratis - counted.intentos
+     LIMIT 1
 )
 SELECT CASE WHEN espera IS NOT NULL THEN extract(epoch FROM espera - now())::double precision
             WHEN (SELECT count(*) FROM counted) < (SELECT count(*) FROM asked) THEN 1
-            ELSE 0 END
+            ELSE 0 END, tightest.clave, tightest.made
   FROM refused
+ CROSS JOIN tightest
 """
 
 SUCCEEDED = f"""
@@ -123,9 +144,10 @@ def _parameters(counts: Sequence[Count]) -> dict[str, object]:
     }
 
 
-async def attempt(db: Runner, counts: Sequence[Count]) -> float:
-    """Seconds to wait before the next attempt; 0 when this one may go on, and is counted."""
-    return await db.one(float, ATTEMPT, **_parameters(counts)) or 0
+async def attempt(db: Runner, counts: Sequence[Count]) -> Verdict:
+    verdict = await db.one(Verdict, ATTEMPT, **_parameters(counts))
+    assert verdict is not None  # noqa: S101 - an aggregate has a row, and there is something to count
+    return verdict
 
 
 async def succeeded(db: Runner, counts: Sequence[Count]) -> None:

@@ -1,5 +1,7 @@
 """Whatever is sent wrong gets a clear error, names the field, and changes nothing."""
 
+import codecs
+import gzip
 import json
 import socket
 from urllib.parse import urlsplit
@@ -122,6 +124,22 @@ def test_another_content_type_is_415(api, media):
 def test_no_content_type_is_415_and_no_body_400(api):
     problem(api.post("/user/", content=b"{}"), 415, "tipo_de_contenido")
     problem(api.post("/user/"), 400, "json_invalido")
+
+
+def test_a_compressed_body_is_415_and_told_why(api):
+    body = gzip.compress(json.dumps(new_user("ana")).encode())
+    answer = api.post("/user/", content=body, headers=JSON | {"Content-Encoding": "gzip"})
+    told = problem(answer, 415, "cuerpo_comprimido")
+    assert told["detail"] == "El cuerpo viene comprimido (gzip): envíelo sin Content-Encoding"
+    assert answer.headers["accept-encoding"] == "identity"
+    plain = {"Content-Encoding": "identity"}
+    assert api.post("/user/", json=new_user("ana"), headers=plain).status_code == 201
+
+
+def test_a_byte_order_mark_is_no_part_of_the_json(api):
+    body = codecs.BOM_UTF8 + json.dumps(new_user("ana")).encode()
+    assert api.post("/user/", content=body, headers=JSON).status_code == 201
+    problem(api.post("/user/", content=codecs.BOM_UTF8 * 2 + body, headers=JSON), 400, "json_invalido")
 
 
 def test_a_charset_is_no_other_type(api):

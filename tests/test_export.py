@@ -1,5 +1,6 @@
 """Exports of sales: the list's filters, two formats, files that import again, readers that go away."""
 
+import gzip
 import json
 import socket
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ import pytest
 from conftest import problem
 from fleets import until
 from test_import import busy
+
+from core.http.codings import zstd
 
 
 @pytest.fixture
@@ -163,3 +166,24 @@ def test_exports_leave_connections_for_the_others(connect, long, rows):
         assert peer.recv(15) == b"HTTP/1.1 200 OK"
         problem(api.get("/venta/exportar"), 503, "servidor_ocupado")
     until(lambda: api.get("/venta/exportar").status_code == 200)
+
+
+@pytest.mark.parametrize(("coding", "decompress"), [("gzip", gzip.decompress), ("zstd", zstd.decompress)])
+def test_it_is_compressed_as_it_is_sent(long, coding, decompress):
+    plain = long.get("/venta/exportar", headers={"Accept-Encoding": "identity"})
+    with long.stream("GET", "/venta/exportar", headers={"Accept-Encoding": coding}) as answer:
+        packed = b"".join(answer.iter_raw())
+    assert decompress(packed) == plain.content
+    assert answer.headers["content-encoding"] == coding
+    assert len(packed) < len(plain.content) / 3
+    assert plain.headers["vary"] == answer.headers["vary"] == "Accept-Encoding"
+    assert (
+        long.head("/venta/exportar", headers={"Accept-Encoding": coding}).headers["content-encoding"]
+        == coding
+    )
+
+
+def test_a_short_one_is_not_compressed(sold):
+    answer = sold.get("/venta/exportar", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in answer.headers
+    assert answer.text.count("\n") == 4

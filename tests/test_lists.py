@@ -1,7 +1,11 @@
 """Pages of users by keyset: their order, their links, their filters, their totals."""
 
+import gzip
+
 import pytest
-from conftest import new_user, problem, walk
+from conftest import PASSWORD, new_user, problem, walk
+
+from core.http.codings import zstd
 
 
 @pytest.fixture
@@ -84,3 +88,40 @@ def test_a_list_is_bare_json(ana):
 def test_a_new_user_is_at_the_end(ana, api):
     api.post("/user/", json=new_user("beto"))
     assert [user["username"] for user in ana.get("/user").json()] == ["ana", "beto"]
+
+
+@pytest.mark.parametrize(("coding", "decompress"), [("gzip", gzip.decompress), ("zstd", zstd.decompress)])
+@pytest.mark.parametrize("rows_of", [20, 1000])
+def test_a_list_is_compressed_for_those_who_want_it(beto, rows, rows_of, coding, decompress):
+    rows(
+        "INSERT INTO venta (usuario_id, venta, ventas_productos) SELECT %s, n, 1 FROM generate_series(1, %s) AS n",
+        beto.id,
+        rows_of,
+    )
+    path = "/venta/?limit=1000"
+    plain = beto.get(path, headers={"Accept-Encoding": "identity"})
+    with beto.stream("GET", path, headers={"Accept-Encoding": coding}) as answer:
+        assert decompress(b"".join(answer.iter_raw())) == plain.content
+    assert answer.headers["content-encoding"] == coding
+    assert int(answer.headers["content-length"]) < len(plain.content) / 3
+    for headers in (plain.headers, answer.headers):
+        assert headers["vary"] == "Authorization, Accept-Encoding"
+
+
+def test_what_is_short_or_carries_a_token_is_not_compressed(beto, api):
+    wanted = {"Accept-Encoding": "gzip, zstd"}
+    login = {"username": "beto", "password": PASSWORD, "scope": "offline_access"}
+    for answer in (beto.get("/venta/", headers=wanted), api.post("/login/", data=login, headers=wanted)):
+        assert answer.status_code == 200
+        assert "content-encoding" not in answer.headers
+
+
+def test_the_cursor_of_the_next_page_has_a_header_of_its_own(beto):
+    for _ in range(3):
+        beto.post("/venta/", json={"venta": 1, "ventas_productos": 1})
+    page = beto.get("/venta/?limit=2")
+    cursor = page.headers["x-next-cursor"]
+    assert page.links["next"]["url"].endswith(f"despues={cursor}")
+    last = beto.get("/venta/", params={"limit": 2, "despues": cursor})
+    assert len(last.json()) == 1
+    assert "x-next-cursor" not in last.headers

@@ -1,5 +1,6 @@
 """Throttling: guesses are few, from wherever they come, and nobody is locked out by others for long."""
 
+import re
 import threading
 from collections.abc import Callable, Iterable
 
@@ -59,6 +60,30 @@ def test_a_wait_is_for_every_spelling_of_a_name(site, spelling):
     reached = _log_in(site, "10.0.0.2", spelling, PASSWORD).status_code == 200
 
     assert _log_in(site, "10.0.0.1", spelling).status_code == (429 if reached else 401)
+
+
+def test_an_answer_says_how_many_attempts_are_left(site):
+    policy = '"login";q=20;w=18000, "cuenta";q=50;w=3000, "direccion";q=150;w=4500'
+    first, *_, last = [_log_in(site, "10.0.0.1") for _ in range(20)]
+    refused = _log_in(site, "10.0.0.1")
+
+    assert {answer.headers["ratelimit-policy"] for answer in (first, last, refused)} == {policy}
+    assert first.headers["ratelimit"] == '"login";r=19;t=900'
+    assert re.fullmatch(r'"login";r=0;t=1[78]\d{3}', last.headers["ratelimit"])
+    assert refused.headers["ratelimit"] == f'"login";r=0;t={refused.headers["retry-after"]}'
+
+
+def test_what_is_left_tells_nobody_that_a_name_has_an_account(site):
+    _log_in(site, "10.0.0.1", password=PASSWORD)
+    told = [_log_in(site, "10.0.0.1", name).headers["ratelimit"] for name in ("beto", "nadie")]
+    assert told[0] == told[1]
+
+
+def test_every_throttled_call_says_it(ana, api):
+    registered = api.post("/user/", json=new_user("eva")).headers["ratelimit"]
+    assert re.fullmatch(r'"registro";r=29[89];t=[234]', registered)
+    tried = ana.patch("/user/me", json={"password": "otra clave", "password_actual": "no es"})
+    assert tried.headers["ratelimit"] == '"password_actual";r=19;t=900'
 
 
 def test_a_right_password_is_refused_during_the_wait(site):

@@ -64,6 +64,14 @@ HEADERS: dict[str, Schema] = {
         "description": "`true`: this answer was given before.",
         "schema": {"type": "string"},
     },
+    "RateLimit-Policy": {
+        "description": "Limits on such attempts (draft-ietf-httpapi-ratelimit-headers): `q` in `w` seconds.",
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": "The limit that leaves the fewest attempts: `r` of them, and all again in `t` seconds.",
+        "schema": {"type": "string"},
+    },
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}},
 }
 

@@ -38,6 +38,7 @@ from core.problems import (
     NO_TOKEN,
     NOT_MIGRATED,
     SLOW_BODY,
+    THROTTLED,
     TOO_LARGE,
     WRONG_MEDIA,
     Kind,
@@ -45,6 +46,7 @@ from core.problems import (
 
 PROBLEM = "application/problem+json"
 JSON = "application/json"
+RATE_LIMIT = ["RateLimit", "RateLimit-Policy"]
 PATH_ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1}
 DATABASE = [kind for kind in KINDS.values() if kind.codigo.startswith("bd_") and kind is not NOT_MIGRATED]
 
@@ -173,6 +175,8 @@ def _responses(endpoint: Endpoint, answers: Mapping[str, Schema], base: str) -> 
         headers.append("Content-Disposition")
     if endpoint.once:
         headers.append("Idempotent-Replayed")
+    if THROTTLED in endpoint.problems:
+        headers += RATE_LIMIT
     content = {media: {"schema": answers[repr(type_)]} for media, type_ in answers_of(endpoint).items()}
     responses = {
         str(status): {
@@ -223,6 +227,8 @@ def _problem(kinds: list[Kind], base: str) -> Schema:
         headers.append("WWW-Authenticate")
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE) or KEY_IN_USE in kinds:
         headers.append("Retry-After")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        headers += RATE_LIMIT
     codes = {"codigo": {"enum": [kind.codigo for kind in kinds]}, "status": {"const": status}}
     examples = {
         kind.codigo: {

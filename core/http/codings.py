@@ -3,8 +3,7 @@
 import asyncio
 import sys
 import zlib
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable
 
 from starlette.types import Scope
 
@@ -33,14 +32,6 @@ SMALL: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-class Compressor(Protocol):
-    """A stream's state: what compress() and at the end flush() return, joined, is the stream compressed."""
-
-    def compress(self, data: bytes, /) -> bytes: ...
-
-    def flush(self) -> bytes: ...
-
-
 def chosen(scope: Scope) -> str:
     """The coding that the client wants most; "" for none."""
     return negotiation.coding(scope, CODINGS) if b"accept-encoding" in scope["header_names"] else ""
@@ -56,12 +47,17 @@ def check_plain(scope: Scope) -> None:
         raise Problem(CODED_BODY, detail, headers=[(b"accept-encoding", b"identity")])
 
 
-def compressor(coding: str) -> Compressor:
-    return zstd.ZstdCompressor(3) if coding == "zstd" else zlib.compressobj(1, wbits=GZIP)
-
-
 async def compressed(body: bytes, coding: str) -> bytes:
     """The body in `coding`; a long one is compressed in a thread, beside the event loop."""
     if len(body) <= AT_ONCE:
         return FAST[coding](body)
     return await asyncio.to_thread(FAST[coding], body)
+
+
+async def stream(blocks: AsyncIterator[bytes], coding: str) -> AsyncIterator[bytes]:
+    """The blocks in `coding`, each compressed in a thread: as few pieces as there are blocks, or fewer."""
+    compressor = zstd.ZstdCompressor(3) if coding == "zstd" else zlib.compressobj(1, wbits=GZIP)
+    async for block in blocks:
+        if piece := await asyncio.to_thread(compressor.compress, block):
+            yield piece
+    yield await asyncio.to_thread(compressor.flush)

@@ -1,6 +1,7 @@
 """Bytes and query strings into structs, and the Spanish sentences for what does not fit."""
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -41,6 +42,7 @@ def body_decoder(type_: Any) -> Callable[[bytes], Any]:
     required = sum(field.required for field in msgspec.structs.fields(item)) if item is not None else 0
 
     def decoder(body: bytes) -> Any:
+        body = body.removeprefix(BOM_UTF8)  # RFC 8259 section 8.1
         try:
             value = decode(body)
         except (ValueError, RecursionError):
