@@ -202,7 +202,9 @@ def _responses(endpoint: Endpoint, answers: Mapping[str, Schema], base: str) -> 
 
 def _problems(endpoint: Endpoint) -> list[Kind]:
     """The endpoint's own problems, and those that follow from what it takes and who may call it."""
-    kinds = [*endpoint.problems, INVALID]
+    kinds = [*endpoint.problems]
+    if not endpoint.any_query:
+        kinds.append(INVALID)
     if endpoint.etag:
         kinds.append(MOVED_ON)
     if endpoint.body_type is not None:
