@@ -242,6 +242,13 @@ THROTTLED = _kind(
     "La cuenta o la dirección de red hizo demasiados intentos; mientras dura la espera ni los correctos se atienden.",
     "Espere los segundos que dice `Retry-After`.",
 )
+CROWDED = _kind(
+    "demasiado_a_la_vez",
+    429,
+    "Demasiado a la vez",
+    "La cuenta, o la dirección de red, ya tiene en curso y en espera tantas peticiones de esta clase como se admiten.",
+    "Espere a que terminen las anteriores, o lo que dice `Retry-After`, y repita la petición.",
+)
 LONG_HEAD = _kind(
     "cabeceras_demasiado_largas",
     431,

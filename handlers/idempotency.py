@@ -45,7 +45,7 @@ def once(handler: Handler) -> Handler:
         if clave is None:
             return await handler(request, **arguments)
         user = request.caller.id
-        async with _turn(request, clave), request.services.db.transaction() as tx:
+        async with _turn(request, clave), request.db.transaction() as tx:
             first = await _claim(tx, user, clave)
             if first is None:
                 request.scope["db"] = tx

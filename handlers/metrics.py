@@ -12,6 +12,7 @@ from pathlib import Path
 
 from starlette.responses import Response
 
+from core.database.rooms import Room
 from core.http.endpoint import Request, endpoint
 from core.problems import BAD_TOKEN, NO_ROUTE, NO_TOKEN, DatabaseUnavailable, Problem, bad_token, no_token
 from core.process.counters import BATCHES, Report, Sample, Siblings, summed
@@ -111,12 +112,35 @@ def _report(services: Services, *, ended: bool = False) -> Report:
             ((metric, name), [stats.get(stat, 0) * unit]) for metric, (stat, unit) in POOL_TOTALS.items()
         ]
         levels += [((metric, name), [stats.get(stat, 0)]) for metric, stat in POOL_LEVELS.items()]
+        for kind, room in database.rooms.items():
+            totals += _room_totals(room, name, kind)
+            levels += _room_levels(room, name, kind)
         for lane_name, lane in database.lanes.items():
             batches: list[float] = [lane.sizes[size] for size in BATCHES]
             totals.append((("ventas_batch_askers", name, lane_name), [*batches, 0]))
             levels.append((("ventas_lane_connected", name, lane_name), [float(lane.connected)]))
             levels.append((("ventas_lane_waiting", name, lane_name), [lane.waiting]))
+    totals += _room_totals(services.transfers, "", "files")
+    levels += _room_levels(services.transfers, "", "files")
+    levels.append((("ventas_spool_bytes",), [services.disk.taken]))
+    levels.append((("ventas_spool_max_bytes",), [services.disk.most]))
     return Report(totals, levels, time.monotonic(), ended)
+
+
+def _room_totals(room: Room, database: str, kind: str) -> list[Sample]:
+    return [
+        (("ventas_room_waits_total", database, kind), [room.waits]),
+        (("ventas_room_wait_seconds_total", database, kind), [room.wait_seconds]),
+        (("ventas_room_refused_total", database, kind), [room.refused]),
+    ]
+
+
+def _room_levels(room: Room, database: str, kind: str) -> list[Sample]:
+    return [
+        (("ventas_room_max", database, kind), [room.most]),
+        (("ventas_room_inside", database, kind), [room.inside]),
+        (("ventas_room_waiting", database, kind), [room.waiting]),
+    ]
 
 
 async def _database(services: Services) -> list[Sample]:

@@ -1,14 +1,28 @@
 """Which database a list, an export or a sum is read from."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from core.database.database import Database
 from core.problems import DatabaseUnavailable
 from core.process.services import Services
 from sql import replication
+from sql.ventas import Runner
 
 LOOKS = 5
 PAUSE_SECONDS = 0.01
+
+
+@asynccontextmanager
+async def reading(services: Services, *, heavy: bool) -> AsyncIterator[Runner]:
+    """That database; heavy work begins when it is the account's turn. Raises Problem 429."""
+    db = await up_to_date(services)
+    if not heavy:
+        yield db
+        return
+    async with db.work("heavy") as work:
+        yield work
 
 
 async def up_to_date(services: Services) -> Database:

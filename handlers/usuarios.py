@@ -12,6 +12,7 @@ from core.http.conditional import condition, moved_on, tagged
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body
 from core.problems import (
+    CROWDED,
     FORBIDDEN,
     MOVED_ON,
     NO_USER,
@@ -26,7 +27,7 @@ from handlers import throttle, verification
 from handlers.fields import Correo, Direccion, Nombre, Password, Telefono, Username, normal
 from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.password_rules import check_password
-from handlers.read_database import up_to_date
+from handlers.read_database import reading
 from sql import auditoria, usuarios, usuarios_list
 from sql.usuarios import Change, Perfil, Publico
 
@@ -128,20 +129,21 @@ async def create(request: Request, new: NewUser) -> Created:
     return Created(CREATED, id)
 
 
-@endpoint(admin=True, slow=True)
+@endpoint(admin=True, slow=True, problems=[CROWDED])
 async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
     """List users, by rising id."""
     after = read_cursor(request, "usuarios", query.despues, int) or 0
     filters = usuarios_list.Filters(query.q and normal(query.q), query.estado, query.rol)
-    db = await up_to_date(request.services)
-    found = await usuarios_list.page(db, filters, after=after, limit=query.limit + 1)
+    heavy = query.q is not None or query.total == "exacto"
+    async with reading(request.services, heavy=heavy) as db:
+        found = await usuarios_list.page(db, filters, after=after, limit=query.limit + 1)
+        total = None
+        if query.total == "exacto":
+            total = await usuarios_list.count(db, filters)
+        elif query.total == "estimado":
+            total = await usuarios_list.estimate(db)
     page = found[: query.limit]
     cursor = make_cursor(request, "usuarios", page[-1].id) if len(found) > len(page) else None
-    total = None
-    if query.total == "exacto":
-        total = await usuarios_list.count(db, filters)
-    elif query.total == "estimado":
-        total = await usuarios_list.estimate(db)
     return Reply(page, page_headers(request, cursor, total))
 
 

@@ -7,11 +7,11 @@ from msgspec import UNSET, UnsetType
 from core.http.conditional import condition, moved_on, tagged
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body
-from core.problems import FORBIDDEN, MOVED_ON, NO_SALE, NO_USER, Problem, bad_token, forbidden
+from core.problems import CROWDED, FORBIDDEN, MOVED_ON, NO_SALE, NO_USER, Problem, bad_token, forbidden
 from handlers.days import zone_of
 from handlers.idempotency import once
 from handlers.keyset_pages import make_cursor, page_headers, read_cursor
-from handlers.read_database import up_to_date
+from handlers.read_database import reading
 from handlers.ventas_filters import SalesQuery, UserSalesQuery, filters, owner, whose
 from sql import usuarios, ventas, ventas_list
 from sql.usuarios import Change
@@ -59,7 +59,7 @@ async def create(request: Request, new: NewVenta) -> Created:
     return Created(CREATED, id)
 
 
-@endpoint(problems=[FORBIDDEN], slow=True)
+@endpoint(problems=[FORBIDDEN, CROWDED], slow=True)
 async def index(request: Request, query: SalesQuery) -> Reply[list[Venta]]:
     """List sales, newest first.
 
@@ -68,7 +68,7 @@ async def index(request: Request, query: SalesQuery) -> Reply[list[Venta]]:
     return await _page(request, query, whose(request.caller, query.usuario_id))
 
 
-@endpoint(problems=[FORBIDDEN, NO_USER], slow=True)
+@endpoint(problems=[FORBIDDEN, NO_USER, CROWDED], slow=True)
 async def of_user(request: Request, id: int, query: UserSalesQuery) -> Reply[list[Venta]]:
     """List the sales of a user, newest first.
 
@@ -125,16 +125,16 @@ def no_user(shown: str) -> Problem:
 
 async def _page(request: Request, query: UserSalesQuery, usuario_id: int | None) -> Reply[list[Venta]]:
     chosen = filters(query, usuario_id, zone_of(request, query.zona))
-    db = await up_to_date(request.services)
     after = read_cursor(request, LIST, query.despues, Place)
-    found = await ventas_list.page(db, chosen, after=after, limit=query.limit + 1)
+    async with reading(request.services, heavy=query.heavy) as db:
+        found = await ventas_list.page(db, chosen, after=after, limit=query.limit + 1)
+        total = None
+        if query.total:
+            total = await (ventas_list.count if query.total == "exacto" else ventas_list.estimate)(db, chosen)
     page = found[: query.limit]
     cursor = None
     if len(found) > len(page):
         cursor = make_cursor(request, LIST, Place(page[-1].creacion, page[-1].id))
-    total = None
-    if query.total:
-        total = await (ventas_list.count if query.total == "exacto" else ventas_list.estimate)(db, chosen)
     return Reply(page, page_headers(request, cursor, total))
 
 

@@ -1,19 +1,20 @@
 """Sales by the thousand: batches as JSON, imports and exports of files of any length."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from typing import Annotated
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import wraps
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct, structs
 
-from core.database.database import Database, Transaction
+from core.files.spool import ahead
 from core.http.endpoint import Reply, Request, endpoint
 from core.http.streams import Download, Stream
 from core.http.validation import MAX_ERRORS, Error, Query
-from core.problems import BUSY, FORBIDDEN, DatabaseUnavailable, invalid_fields
+from core.problems import CROWDED, FORBIDDEN, invalid_fields
 from core.process.services import Services
 from handlers.days import zone_of
-from handlers.idempotency import once
+from handlers.idempotency import Handler, once
 from handlers.read_database import up_to_date
 from handlers.ventas import NewVenta
 from handlers.ventas_filters import ExportQuery, filters, whose
@@ -73,7 +74,23 @@ async def create_many(request: Request, batch: Batch) -> CreatedMany:
     return CreatedMany(CREATED, [row.id for row in inserted if row.id is not None])
 
 
-@endpoint(status=201, also=[200], media=EXAMPLES, example=Imported(IMPORTED, 2))
+def in_turn(handler: Handler) -> Handler:
+    """Runs a handler when it is the account's turn; its `request.db` is a transfer's. Raises Problem: 429, or 503."""
+
+    @wraps(handler)
+    async def patient(request: Request, **arguments: Any) -> Any:
+        services = request.services
+        async with (
+            services.transfers.turn(request.caller.id),
+            services.db.work("transfers") as request.scope["db"],
+        ):
+            return await handler(request, **arguments)
+
+    return patient
+
+
+@endpoint(status=201, also=[200], problems=[CROWDED], media=EXAMPLES, example=Imported(IMPORTED, 2))
+@in_turn
 @once
 async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Imported]:
     """Import sales from a CSV or NDJSON file of any length: all of them, or none.
@@ -81,7 +98,7 @@ async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Impo
     A CSV begins with a header, its columns in any order: `venta`, `ventas_productos` and, if wanted,
     `usuario_id` and `creacion`; so does each line of NDJSON have these members. An `id`, as exports have, is
     ignored. An error names each bad line by its `linea`, which counts from 1; the first 100."""
-    async with _transfer(request.services, request.db) as tx:
+    async with request.db.transaction() as tx:
         try:
             loaded = await ventas_import.load(
                 tx.connection,
@@ -90,6 +107,7 @@ async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Impo
                 default_owner=request.caller.id,
                 may_write_others=request.caller.admin,
                 simulate=query.simular,
+                most_rows=request.services.settings.transfer_max_rows,
             )
         except InvalidFile as error:
             raise invalid_fields([structs.asdict(wrong) for wrong in error.errores]) from None
@@ -98,33 +116,40 @@ async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Impo
     return Reply(Imported(IMPORTED, loaded.filas))
 
 
-@endpoint(produces=list(FORMATS), problems=[FORBIDDEN])
+@endpoint(produces=list(FORMATS), problems=[FORBIDDEN, CROWDED])
 async def export(request: Request, query: ExportQuery) -> Download:
     """Export sales as CSV or NDJSON, oldest first; what is exported can be imported again.
 
     The filters are those of the list."""
     zone = zone_of(request, query.zona)
     chosen = filters(query, whose(request.caller, query.usuario_id), zone)
-    blocks = _blocks(request.services, chosen, query.formato)
-    return Download(blocks, media=MEDIA[query.formato], filename=f"ventas.{query.formato}")
+    blocks = _blocks(request.services, request.caller.id, chosen, query.formato)
+    longest = request.services.settings.transfer_max_seconds
+    media, filename = MEDIA[query.formato], f"ventas.{query.formato}"
+    return Download(blocks, media=media, filename=filename, longest=longest)
 
 
-async def _blocks(services: Services, chosen: Filters, formato: Formato) -> AsyncGenerator[bytes, None]:
+async def _blocks(
+    services: Services, account: int, chosen: Filters, formato: Formato
+) -> AsyncGenerator[bytes, None]:
+    """The file as the client takes it; the database has given it before, as far as there is room on disk."""
     async with (
-        _transfer(services, await up_to_date(services)) as tx,
-        aclosing(ventas_export.export(tx.connection, chosen, formato)) as blocks,
+        services.transfers.turn(account),
+        aclosing(ahead(_exported(services, chosen, formato), services.disk)) as blocks,
     ):
         async for block in blocks:
             yield block
 
 
-@asynccontextmanager
-async def _transfer(services: Services, db: Database | Transaction) -> AsyncIterator[Transaction]:
-    """A transaction of any length, while not too many are open. Raises DatabaseUnavailable."""
-    if services.transfers.locked():
-        raise DatabaseUnavailable(BUSY)
-    async with services.transfers, db.transaction() as tx:
-        yield tx
+async def _exported(services: Services, chosen: Filters, formato: Formato) -> AsyncGenerator[bytes, None]:
+    db = await up_to_date(services)
+    async with (
+        db.work("transfers") as work,
+        work.transaction() as tx,
+        aclosing(ventas_export.export(tx.connection, chosen, formato)) as blocks,
+    ):
+        async for block in blocks:
+            yield block
 
 
 def _refuse_rows(indices: list[int], mensaje: str) -> None:

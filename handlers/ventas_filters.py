@@ -30,6 +30,11 @@ class UserSalesQuery(ListQuery, frozen=True):
     minimo: Minimo = 0
     maximo: Maximo = 10**15
 
+    @property
+    def heavy(self) -> bool:
+        """Whether many sales may have to be read for one page: those that are counted, or of any other amount."""
+        return self.total == "exacto" or self.minimo > 0 or self.maximo < 10**15
+
 
 class SalesQuery(UserSalesQuery, frozen=True):
     """The same of the user `usuario_id`; another's are for an admin to ask for."""

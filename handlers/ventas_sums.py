@@ -7,9 +7,9 @@ from core.http.endpoint import Request, endpoint
 from core.http.validation import Query
 from core.instants import end_of
 from core.periods import periods
-from core.problems import FORBIDDEN, invalid
+from core.problems import CROWDED, FORBIDDEN, invalid
 from handlers.days import Desde, Hasta, Zona, end, first_moment, zone_of
-from handlers.read_database import up_to_date
+from handlers.read_database import reading
 from handlers.ventas_filters import Seller, whose
 from sql import ventas_sums
 from sql.ventas_sums import MOST_ROWS, Suma, TooManyRows
@@ -27,7 +27,7 @@ class SummaryQuery(Query, frozen=True):
     zona: Zona = None
 
 
-@endpoint(problems=[FORBIDDEN], slow=True)
+@endpoint(problems=[FORBIDDEN, CROWDED], slow=True)
 async def show(request: Request, query: SummaryQuery) -> list[Suma]:
     """Sum the sales of each day, week, month or user.
 
@@ -38,18 +38,18 @@ async def show(request: Request, query: SummaryQuery) -> list[Suma]:
     usuario_id = whose(request.caller, query.usuario_id)
     zone = zone_of(request, query.zona)
     desde, hasta = first_moment(query.desde, zone), end(query.hasta, zone)
-    db = await up_to_date(request.services)
     try:
-        if query.por == "usuario":
-            return await ventas_sums.by_user(db, usuario_id=usuario_id, desde=desde, hasta=hasta)
-        if desde is None:
-            since = request.services.settings.first_sale
-            desde = await ventas_sums.first(db, usuario_id=usuario_id, since=since)
-        if desde is None:
-            return []
-        today = datetime.now(zone).date()
-        hasta = hasta or end_of(today, zone) or datetime.max.replace(tzinfo=UTC)
-        named = periods(query.por, desde, hasta, zone)
-        return await ventas_sums.by_period(db, named, usuario_id=usuario_id, desde=desde, hasta=hasta)
+        async with reading(request.services, heavy=True) as db:
+            if query.por == "usuario":
+                return await ventas_sums.by_user(db, usuario_id=usuario_id, desde=desde, hasta=hasta)
+            if desde is None:
+                since = request.services.settings.first_sale
+                desde = await ventas_sums.first(db, usuario_id=usuario_id, since=since)
+            if desde is None:
+                return []
+            today = datetime.now(zone).date()
+            hasta = hasta or end_of(today, zone) or datetime.max.replace(tzinfo=UTC)
+            named = periods(query.por, desde, hasta, zone)
+            return await ventas_sums.by_period(db, named, usuario_id=usuario_id, desde=desde, hasta=hasta)
     except TooManyRows:
         raise invalid("desde", f"da más de {MOST_ROWS} filas: acorte el lapso o sume por mes") from None

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from core.database.database import Database, Transaction
+from core.database.database import Database, Pooled, Transaction
 
-Runner = Database | Transaction
+Runner = Database | Pooled | Transaction
 
 Tipo = Literal["verificacion", "recuperacion"]
 

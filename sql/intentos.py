@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from core.database.database import Database, Transaction
+from core.database.database import Database, Pooled, Transaction
 
-Runner = Database | Transaction
+Runner = Database | Pooled | Transaction
 
 
 class Limit(Struct, frozen=True):

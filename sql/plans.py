@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import psycopg
 
-from core.database.lanes import statement as numbered
+from core.database.askers import statement as numbered
 from sql.catalogue import Statement, statements
 
 WRAPPED = re.compile(r"(?:COPY \((.*)\) TO STDOUT.*|EXPLAIN \(FORMAT JSON\)(.*))", re.DOTALL)

@@ -3,10 +3,10 @@
 from msgspec import Struct, structs
 
 from core.caller import Origin, Rol
-from core.database.database import Database, Transaction
+from core.database.database import Database, Pooled, Transaction
 from core.instants import Instant
 
-Runner = Database | Transaction
+Runner = Database | Pooled | Transaction
 
 
 class Opened(Struct, frozen=True):

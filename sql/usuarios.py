@@ -6,11 +6,11 @@ from msgspec import Struct, structs
 
 from core.caller import Origin, Rol
 from core.condition import ALWAYS, Condition
-from core.database.database import Database, Transaction
+from core.database.database import Database, Pooled, Transaction
 from core.instants import Instant
 from sql.auditoria import Accion
 
-Runner = Database | Transaction
+Runner = Database | Pooled | Transaction
 
 COLUMNS = ("username", "password", "nombre", "apellido", "direccion", "telefono", "correo", "estado", "rol")
 

@@ -6,11 +6,11 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from core.condition import Condition
-from core.database.database import Database, Transaction
+from core.database.database import Database, Pooled, Transaction
 from core.instants import Instant
 from sql.usuarios import Change
 
-Runner = Database | Transaction
+Runner = Database | Pooled | Transaction
 
 MAX_ID = 2**63 - 1
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
@@ -47,12 +47,17 @@ class Insertion(Struct, frozen=True):
 
 
 INSERT = """
--- ventas.insert: each new sale, if its owner exists; uses usuario_pkey
-WITH new AS MATERIALIZED (
-    SELECT asked.n, nextval('venta_id_seq') AS id, u.id AS usuario_id, asked.venta, asked.ventas_productos
+-- ventas.insert: each new sale, if its owner exists; null where it does and somebody has locked it; uses usuario_pkey
+WITH owner AS MATERIALIZED (
+    SELECT id
+      FROM usuario
+     WHERE id = ANY (%(usuario_id)s::bigint[])
+       FOR KEY SHARE SKIP LOCKED
+), new AS MATERIALIZED (
+    SELECT asked.n, nextval('venta_id_seq') AS id, owner.id AS usuario_id, asked.venta, asked.ventas_productos
       FROM unnest(%(usuario_id)s::bigint[], %(venta)s::bigint[], %(ventas_productos)s::bigint[])
            WITH ORDINALITY AS asked (usuario_id, venta, ventas_productos, n)
-      JOIN usuario AS u ON u.id = asked.usuario_id
+      JOIN owner ON owner.id = asked.usuario_id
 ), inserted AS (
     INSERT INTO venta (id, usuario_id, venta, ventas_productos)
     SELECT id, usuario_id, venta, ventas_productos
@@ -60,6 +65,11 @@ WITH new AS MATERIALIZED (
 )
 SELECT n, id
   FROM new
+ UNION ALL
+SELECT asked.n, NULL
+  FROM unnest(%(usuario_id)s::bigint[]) WITH ORDINALITY AS asked (usuario_id, n)
+  JOIN usuario AS u ON u.id = asked.usuario_id
+ WHERE asked.usuario_id <> ALL (ARRAY(SELECT id FROM owner))
 """
 
 INSERT_MANY = """

@@ -84,13 +84,15 @@ async def load(
     default_owner: int | None,
     may_write_others: bool,
     simulate: bool = False,
+    most_rows: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Loaded:
     """Every sale of a file, or none, in the transaction that `connection` is in.
 
     A sale without usuario_id is `default_owner`'s; if that is None it is an error, and so is another's sale
-    without `may_write_others`. `simulate` checks all and inserts nothing. `progress` is told how many rows have
-    been read. Raises InvalidFile, DatabaseUnavailable, and what `chunks` raises."""
+    without `may_write_others`. `simulate` checks all and inserts nothing; a file has up to `most_rows` sales, any
+    number if that is 0. `progress` is told how many rows have been read. Raises InvalidFile, DatabaseUnavailable, and
+    what `chunks` raises."""
     renglones = READERS[formato](default_owner, may_write_others=may_write_others)
     with as_problems():
         await connection.execute(named(SETTINGS), prepare=False)
@@ -98,6 +100,8 @@ async def load(
         async with connection.cursor() as cursor, cursor.copy(named(COPY)) as copy:
             async for rows in _rows(renglones, chunks):
                 await copy.write(rows)
+                if 0 < most_rows < renglones.filas:
+                    renglones.refuse(renglones.line, f"pasa de {most_rows} ventas", hopeless=True)
                 if progress:
                     progress(renglones.filas)
         await _check(connection, renglones)

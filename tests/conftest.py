@@ -147,6 +147,19 @@ def rows(database: str) -> Iterator[Callable[..., list[tuple]]]:
 
 
 @pytest.fixture
+def users(rows: Callable[..., list[tuple]]) -> list[int]:
+    """The ids of 50 users, with a sale each whose id is the user's."""
+    rows("""
+        INSERT INTO usuario (username, password, nombre, apellido, telefono, correo)
+        SELECT 'u' || n, '$2b$04$' || repeat('a', 53), 'N', 'A', '099123', 'u' || n || '@example.com'
+          FROM generate_series(1, 50) AS n
+    """)
+    rows("INSERT INTO venta (id, usuario_id, venta, ventas_productos) SELECT id, id, 1, 1 FROM usuario")
+    rows("SELECT setval(pg_get_serial_sequence('venta', 'id'), 1000)")
+    return [id for (id,) in rows("SELECT id FROM usuario ORDER BY id")]
+
+
+@pytest.fixture
 def postbox() -> Iterator[Postbox]:
     """A mail server that takes whatever comes."""
     with Postbox().open() as server:

@@ -61,19 +61,6 @@ SELECT asked.n, asked.texto, asked.entero, asked.cierto, asked.bytes, asked.mome
 """
 
 
-@pytest.fixture
-def users(rows: Rows) -> list[int]:
-    """The ids of 50 users, with a sale each whose id is the user's."""
-    rows("""
-        INSERT INTO usuario (username, password, nombre, apellido, telefono, correo)
-        SELECT 'u' || n, '$2b$04$' || repeat('a', 53), 'N', 'A', '099123', 'u' || n || '@example.com'
-          FROM generate_series(1, 50) AS n
-    """)
-    rows("INSERT INTO venta (id, usuario_id, venta, ventas_productos) SELECT id, id, 1, 1 FROM usuario")
-    rows("SELECT setval(pg_get_serial_sequence('venta', 'id'), 1000)")
-    return [id for (id,) in rows("SELECT id FROM usuario ORDER BY id")]
-
-
 def batches(db: Database, lane: str) -> int:
     return db.lanes[lane].sizes.total()
 

@@ -253,7 +253,7 @@ async def test_who_waits_too_long_for_a_connection_is_told(opened: Open) -> None
 
 
 async def test_it_refuses_at_once_when_too_many_wait(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.database.pool.MOST_WAITING", 5)
+    monkeypatch.setattr("core.database.rooms.MOST_WAITING", 5)
     db = await opened(pool_max=1)
     async with db.transaction():
         askers = [asyncio.ensure_future(db.one(int, "SELECT 7")) for _ in range(20)]

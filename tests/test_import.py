@@ -248,15 +248,21 @@ def test_a_client_that_drips_is_given_up(beto, untouched, monkeypatch):
     problem(send(beto, drip()), 408, "cuerpo_demasiado_lento")
 
 
-def test_imports_leave_connections_for_the_others(connect, ana, rows, untouched):
-    api = connect(DB_POOL_MAX="7")
-    api.headers["authorization"] = ana.headers["authorization"]
-    with _half(api), _half(api):
-        until(lambda: len(busy(rows)) == 2)
+def test_an_account_that_imports_waits_for_itself_alone(connect, ana, beto, untouched):
+    api = connect(DB_POOL_MAX="7", DB_TIMEOUT_SECONDS="0.5")
+    mine, other = (
+        {"authorization": ana.headers["authorization"]},
+        {"authorization": beto.headers["authorization"]},
+    )
+    api.headers |= mine
+    with _half(api):
         answer = send(api, HEAD)
-        problem(answer, 503, "servidor_ocupado")
+        problem(answer, 429, "demasiado_a_la_vez")
         assert int(answer.headers["retry-after"]) >= 1
         assert api.patch("/venta/1", json={}).status_code == 404
+        api.headers |= other
+        assert send(api, HEAD).status_code == 201
+    api.headers |= mine
     until(lambda: send(api, HEAD).status_code == 201)
 
 

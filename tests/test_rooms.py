@@ -51,10 +51,10 @@ MAY_CALL = {
     "core.database": set(),
     "core.describe": {"core.http"},
     "core.files": set(),
-    "core.http": set(),
+    "core.http": {"core.files"},
     "core.local": set(),
     "core.migrating": set(),
-    "core.process": {"core.auth", "core.database", "core.local", "core.migrating"},
+    "core.process": {"core.auth", "core.database", "core.files", "core.local", "core.migrating"},
 }
 PSYCOPG = {"sql", "commands", "core.database", "core.migrating", "core.process"}
 STARLETTE = {"app", "handlers", "core.auth", "core.describe", "core.http", "core.process"}

@@ -1,25 +1,28 @@
 """The database: typed rows from named statements, over a pool of connections and lanes that coalesce."""
 
 import asyncio
-import re
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import cache
 from typing import TypeVar
 
 import psycopg
 
+from core.database.askers import Asker, alone, columns, reads, statement
 from core.database.errors import SilenceError, as_problems, outcome_unknown, unanswered
-from core.database.lanes import Lane, alone, statement
-from core.database.naming import named
+from core.database.held import Held, Key, LockNotAvailable
+from core.database.lanes import LOCK_NOT_AVAILABLE, Lane
+from core.database.naming import name_of, named
 from core.database.pool import Connection, Connector, Pool
+from core.database.rooms import Kind, rooms
 from core.database.wire import Columns, Wire
 from core.problems import DatabaseUnavailable
-from core.trace import waited
+from core.trace import account, waited
+
+log = logging.getLogger("ventas.database")
 
 T = TypeVar("T")
-READ = re.compile(r"(\s|--.*\n)*SELECT\b")
 MOST_ROWS, MOST_PAGES = 128, 8  # askers per batch
 LANES = 3
 KEPT_PLANS = {  # one made while the tables are small must suit them when they are large
@@ -29,6 +32,19 @@ KEPT_PLANS = {  # one made while the tables are small must suit them when they a
     "enable_mergejoin": "off",
 }
 SILENCE_SECONDS = 17  # more than statement_timeout: what the server does not end itself
+
+LANE_LOCK_TIMEOUT = "50ms"  # a lane waits no longer: who must waits apart
+TELL_AFTER_SECONDS = 0.15
+
+PATIENCE = """
+-- database.patience: how long the statements of this transaction wait for a lock; uses no index
+SELECT set_config('lock_timeout', %(milliseconds)s, true)
+"""
+
+BLOCKERS = """
+-- database.blockers: the processes that hold the lock a connection waits for; uses no index
+SELECT unnest(pg_blocking_pids(%(pid)s::integer))
+"""
 
 UNKEPT = """
 -- database.unkept: keeps no plans where Citus is, which must see the values to know their shards; uses no index
@@ -73,8 +89,9 @@ class Executor(ABC):
         return self._alone(sql, parameters)
 
     async def _alone(self, sql: str, parameters: Mapping[str, object]) -> list[Columns]:
-        rows, _ = await self._execute(sql, alone(parameters))
-        return rows
+        asked = statement(sql)
+        rows, _ = await self._execute(asked.patient, alone(parameters))
+        return [row for row in rows if not (asked.skips and row[1] is None)]
 
 
 class Transaction(Executor):
@@ -93,25 +110,13 @@ class Transaction(Executor):
             return await _execute(self.connection, sql, parameters)
 
 
-class Database(Executor):
-    """A pool, where each statement is a transaction of its own, and a lane each for reads, pages and writes.
+class Pooled(Executor):
+    """Runs each statement as a transaction of its own, on a connection that the pool lends.
 
     A read whose connection dies is repeated once on another; a change never."""
 
-    def __init__(
-        self, url: str, *, pool_min: int, pool_max: int, timeout: float, prepare: bool, coalesce: bool
-    ) -> None:
-        self._connector = Connector(url, timeout=timeout, prepare=prepare)
-        self._timeout = timeout
-        self.lanes: dict[str, Lane] = {}
-        if coalesce and pool_max > LANES:
-            self.lanes = {
-                "reads": Lane(self._wire, most=MOST_ROWS, timeout=timeout, repeats=True),
-                "pages": Lane(self._wire, most=MOST_PAGES, timeout=timeout, repeats=True),
-                "writes": Lane(self._wire, most=MOST_ROWS, timeout=timeout, repeats=False),
-            }
-        most = pool_max - len(self.lanes)
-        self.pool = Pool(self._connector, least=min(pool_min, most), most=most, timeout=timeout)
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -128,6 +133,58 @@ class Database(Executor):
                         raise outcome_unknown(error) from error
                     raise
 
+    async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]:
+        with as_problems():
+            connection = None
+            try:
+                async with self.pool.connection() as connection:
+                    return await _execute(connection, sql, parameters)
+            except (psycopg.Error, SilenceError) as error:
+                if connection is not None and not reads(sql) and unanswered(error):
+                    raise outcome_unknown(error) from error
+                if connection is None or not connection.closed or not reads(sql):
+                    raise
+            await self.pool.drain()
+            async with self.pool.connection() as connection:
+                return await _execute(connection, sql, parameters)
+
+
+class Database(Executor):
+    """A pool with rooms for kinds of work, and a lane each for reads, pages and writes.
+
+    What runs here is interactive work; for other kinds see work()."""
+
+    def __init__(
+        self, url: str, *, pool_min: int, pool_max: int, timeout: float, prepare: bool, coalesce: bool
+    ) -> None:
+        self._connector = Connector(url, timeout=timeout, prepare=prepare)
+        self._timeout = timeout
+        coalesces = coalesce and pool_max > LANES
+        most = pool_max - LANES * coalesces
+        self.pool = Pool(self._connector, least=min(pool_min, most), most=most, timeout=timeout)
+        self.rooms = rooms(most, timeout)
+        self._pooled = Pooled(self.pool)
+        self._held = Held(self._wait_for_lock, timeout=timeout)
+        self.lanes: dict[str, Lane] = {}
+        if coalesces:
+            self.lanes = {
+                "reads": self._lane(MOST_ROWS, repeats=True),
+                "pages": self._lane(MOST_PAGES, repeats=True),
+                "writes": self._lane(MOST_ROWS, repeats=False),
+            }
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits when its block ends, rolls back when it raises."""
+        async with self.rooms["interactive"].turn(account()), self._pooled.transaction() as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def work(self, kind: Kind) -> AsyncIterator[Pooled]:
+        """Where statements of another kind run, once it is the account's turn. Raises Problem: 429, or 503."""
+        async with self.rooms[kind].turn(account()):
+            yield self._pooled
+
     async def warm(self) -> None:
         """Connects before the first request needs it; a database that is away is no error yet."""
         with suppress(DatabaseUnavailable):
@@ -137,37 +194,79 @@ class Database(Executor):
         """Lets the lanes finish, then closes every connection."""
         for lane in self.lanes.values():
             await lane.close()
+        await self._held.close()
         await self.pool.close()
 
     async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]:
-        with as_problems():
-            connection = None
-            try:
-                async with self.pool.connection() as connection:
-                    return await _execute(connection, sql, parameters)
-            except (psycopg.Error, SilenceError) as error:
-                if connection is not None and not _reads(sql) and unanswered(error):
-                    raise outcome_unknown(error) from error
-                if connection is None or not connection.closed or not _reads(sql):
-                    raise
-            await self.pool.drain()
-            async with self.pool.connection() as connection:
-                return await _execute(connection, sql, parameters)
+        async with self.rooms["interactive"].turn(account()):
+            return await self._pooled._execute(sql, parameters)
 
     def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> Awaitable[list[Columns]]:
         if not self.lanes:
             return super()._gather(lane, sql, parameters)
-        return self.lanes[lane if _reads(sql) else "writes"].ask(statement(sql), parameters)
+        return self.lanes[lane if reads(sql) else "writes"].ask(statement(sql), parameters)
+
+    def _lane(self, most: int, *, repeats: bool) -> Lane:
+        return Lane(self._wire, self._borrow, self._held, most=most, timeout=self._timeout, repeats=repeats)
 
     async def _wire(self) -> Wire:
         connection = await self._connector.open(
-            **KEPT_PLANS,
-            statement_timeout=f"{self._timeout}s",
-            lock_timeout=f"{self._timeout / 3}s",  # leaves time to repeat the batch without who holds it up
+            **KEPT_PLANS, statement_timeout=f"{self._timeout}s", lock_timeout=LANE_LOCK_TIMEOUT
         )
         if self._connector.prepare:
             await connection.execute(named(UNKEPT))
         return Wire(connection, prepare=self._connector.prepare, timeout=self._timeout + 1)
+
+    def _borrow(self) -> Awaitable[Wire] | None:
+        """A connection of the pool for a lane whose own is slow; None while there is no room."""
+        return self._lend() if self.rooms["held"].enter(None) else None
+
+    async def _lend(self) -> Wire:
+        try:
+            connection = await self.pool.getconn()
+        except BaseException:
+            self.rooms["held"].leave(None)
+            raise
+        settings = KEPT_PLANS | {"statement_timeout": f"{self._timeout}s", "lock_timeout": LANE_LOCK_TIMEOUT}
+        wire = Wire(
+            connection,
+            prepare=self._connector.prepare,
+            timeout=self._timeout + 1,
+            closed=lambda: self._give_back(connection),
+        )
+        if self._connector.prepare:
+            await wire.set(settings)
+        return wire
+
+    def _give_back(self, connection: Connection) -> None:
+        self.rooms["held"].leave(None)
+        self._returning = asyncio.get_running_loop().create_task(self.pool.putconn(connection))
+
+    async def _wait_for_lock(self, key: Key, askers: Sequence[Asker], patience: float) -> list[Columns]:
+        """Runs a statement that waits for its locks. Raises LockNotAvailable after `patience` seconds."""
+        asked = key[0]
+        texts = [column.decode() for column in columns(askers)]
+        parameters = dict(zip(asked.names, texts, strict=True))
+        try:
+            async with self.rooms["held"].turn(key), self._pooled.transaction() as tx:
+                await tx.run(PATIENCE, milliseconds=f"{patience * 1000:.0f}ms")
+                telling = asyncio.create_task(self._tell_who(asked.patient, tx.connection))
+                try:
+                    rows, _ = await tx._execute(asked.patient, parameters)
+                finally:
+                    telling.cancel()
+                return rows
+        except DatabaseUnavailable as error:
+            if getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+                raise LockNotAvailable from None
+            raise
+
+    async def _tell_who(self, sql: str, connection: Connection) -> None:
+        """Logs who holds up a statement that waits."""
+        await asyncio.sleep(TELL_AFTER_SECONDS)
+        with suppress(DatabaseUnavailable):
+            pids = await self.many(int, BLOCKERS, pid=connection.info.backend_pid)
+            log.warning("%s waits for a lock of the processes %s", name_of(sql), pids)
 
 
 @asynccontextmanager
@@ -195,11 +294,6 @@ async def open_database(
         warming.cancel()
         await asyncio.wait([warming])
         await database.close()
-
-
-@cache
-def _reads(sql: str) -> bool:
-    return READ.match(sql) is not None
 
 
 async def _execute(

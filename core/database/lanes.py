@@ -1,89 +1,23 @@
 """Askers of one statement that wait at the same time share one round trip to the database."""
 
 import asyncio
-import re
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
-from datetime import datetime
-from functools import cache, partial
-from typing import Any
+from functools import partial
 
 import psycopg
 from msgspec import Struct
 from psycopg.pq.abc import PGresult
 
-from core.database.errors import outcome_unknown, problem_of, unanswered
-from core.database.naming import named
+from core.database.askers import Asker, Statement, columns, element, hand_out
+from core.database.errors import outcome_unknown, unanswered
+from core.database.held import Held
 from core.database.wire import Columns, Wire
 from core.problems import BUSY, DB_SLOW, DatabaseUnavailable
 
 MOST_WAITING = 1024
-
-
-def _quoted(text: str) -> bytes:
-    return b'"%b"' % text.replace("\\", "\\\\").replace('"', '\\"').encode()
-
-
-ELEMENTS: dict[type, Callable[[Any], bytes]] = {
-    type(None): lambda _: b"NULL",
-    bool: lambda value: b"t" if value else b"f",
-    int: lambda value: b"%d" % value,
-    str: _quoted,
-    bytes: lambda value: b'"\\\\x%b"' % value.hex().encode(),
-    datetime: lambda value: _quoted(value.isoformat()),
-}
-
-
-def element(value: object) -> bytes:
-    """A value within PostgreSQL's text of an array, {1,NULL,"dos"}. Raises KeyError for an unknown type."""
-    return ELEMENTS[type(value)](value)
-
-
-def array(elements: Iterable[bytes]) -> bytes:
-    return b"{%b}" % b",".join(elements)
-
-
-def alone(parameters: Mapping[str, object]) -> dict[str, str]:
-    """The parameters of a statement written for a batch that has a single asker."""
-    return {name: array([element(value)]).decode() for name, value in parameters.items()}
-
-
-class Statement:
-    """A statement written for a batch: each parameter is an array with one element per asker.
-
-    Its first column is `n`, the 1-based position of the asker that the row is for."""
-
-    def __init__(self, sql: str) -> None:
-        self.names: list[str] = []
-        self.sql = re.sub(r"%%|%\((\w+)\)s", self._placeholder, named(sql)).encode()
-
-    def _placeholder(self, match: re.Match[str]) -> str:
-        name = match[1]
-        if name is None:
-            return "%"
-        if name not in self.names:
-            self.names.append(name)
-        return f"${self.names.index(name) + 1}"
-
-
-statement = cache(Statement)
-
-
-class Asker(Struct, gc=False):
-    """Who waits: for `answer`, with an element for each of the statement's parameters, since `arrived`."""
-
-    answer: asyncio.Future[list[Columns]]
-    elements: list[bytes]
-    arrived: float
-
-    def tell(self, rows: list[Columns]) -> None:
-        if not self.answer.done():
-            self.answer.set_result(rows)
-
-    def refuse(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(problem_of(error))
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 class Batch(Struct, gc=False):
@@ -101,19 +35,34 @@ class Batch(Struct, gc=False):
 class Lane:
     """One connection; while a batch is on its way, those who arrive wait and go together with the next.
 
+    No batch waits for a lock: who would have to is handed to `held`. A batch that is slow for another reason keeps
+    its connection, and the lane goes on with one that `borrow` lends, if it has one, until the slow one is done.
     A statement that fails is repeated asker by asker, so that only those at fault are told. `repeats` is for
     statements that change nothing: a batch whose connection died runs again on another."""
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Wire]], *, most: int, timeout: float, repeats: bool
+        self,
+        connect: Callable[[], Awaitable[Wire]],
+        borrow: Callable[[], Awaitable[Wire] | None],
+        held: Held,
+        *,
+        most: int,
+        timeout: float,
+        repeats: bool,
     ) -> None:
         self.waiting = 0
         self.sizes: Counter[int] = Counter()  # how many batches had up to 1, 2, 4, 8 … askers
         self._connect = connect
+        self._borrow = borrow
+        self._held = held
         self._most = most
         self._timeout = timeout
         self._repeats = repeats
         self._wire: Wire | None = None
+        self._slow: Wire | None = None  # the lane's own, while the lane goes on with a borrowed one
+        self._whole = asyncio.Event()  # no batch is slow
+        self._whole.set()
+        self._loan: Awaitable[Wire] | None = None  # a connection that is being borrowed
         self._queues: dict[Statement, deque[Asker]] = {}
         self._repeated: deque[Batch] = deque()  # which go before the queues
         self._idle = asyncio.Event()
@@ -131,6 +80,9 @@ class Lane:
             raise DatabaseUnavailable(BUSY)
         elements = [element(parameters[name]) for name in statement.names]
         asker = Asker(self._loop.create_future(), elements, self._loop.time())
+        if self._held.groups and (key := self._held.key_of(statement, elements)):
+            self._held.add(key, [asker])
+            return asker.answer
         queue = self._queues.get(statement)
         if queue is None:
             queue = self._queues[statement] = deque()
@@ -144,11 +96,14 @@ class Lane:
     async def close(self) -> None:
         """Answers those who wait, then closes the connection."""
         await self._idle.wait()
+        await self._whole.wait()
         if self._wire:
             self._wire.close()
 
     def _go_on(self) -> None:
         """Sends the next batch, if anybody waits."""
+        if self._slow and self._whole.is_set():
+            self._take_back(self._slow)
         while batch := self._take():
             batch.askers = self._in_time(batch.askers)
             if batch.askers:
@@ -183,50 +138,68 @@ class Lane:
             self._preparing = self._loop.create_task(self._prepare(batch), context=self._context)
             return
         self.sizes[1 << (len(batch.askers) - 1).bit_length()] += 1
-        parameters = [
-            array(column) for column in zip(*(asker.elements for asker in batch.askers), strict=True)
-        ]
-        wire.ask(sql, parameters, partial(self._told, batch))
+        wire.ask(sql, columns(batch.askers), partial(self._told, wire, batch), self._step_aside)
 
     async def _prepare(self, batch: Batch) -> None:
         """Connects, if need be, and makes the batch's statement ready."""
         try:
             if self._wire is None or not self._wire.alive:
                 self._wire = None
-                self._wire = await self._connect()
+                loan, self._loan = self._loan, None
+                self._wire = await (loan or self._connect())
             await self._wire.prepare(batch.statement.sql)
         except Exception as error:
-            self._fail(batch, error)
+            self._fail(self._wire, batch, error)
         else:
             self._repeated.appendleft(batch)
         self._go_on()
 
-    def _told(self, batch: Batch, result: PGresult | Exception) -> None:
+    def _told(self, wire: Wire, batch: Batch, result: PGresult | Exception) -> None:
         if isinstance(result, Exception):
-            self._fail(batch, result, sent=True)
+            self._fail(wire, batch, result, sent=True)
         else:
             try:
-                self._hand_out(batch.askers, result)
+                held = hand_out(batch.askers, wire.rows(result), skips=batch.statement.skips)
+                if held:
+                    self._held.add_apart(batch.statement, held)
             except Exception as error:  # a defect of ours, but what the statement did is done
                 batch.refuse(error)
+        if wire is self._slow:
+            self._whole.set()
+            if not self._idle.is_set():
+                return  # the lane's batch comes to its end first
         self._go_on()
 
-    def _hand_out(self, askers: list[Asker], result: PGresult) -> None:
-        found: list[list[Columns]] = [[] for _ in askers]
-        assert self._wire  # noqa: S101 - it has just told
-        for columns in self._wire.rows(result):
-            found[columns[0] - 1].append(columns)
-        for asker, rows in zip(askers, found, strict=True):
-            asker.tell(rows)
+    def _step_aside(self) -> None:
+        """The batch on its way is slow: it keeps its connection, and those behind it get another."""
+        if self._slow is None and self._queues and (loan := self._borrow()):
+            self._slow, self._wire, self._loan = self._wire, None, loan
+            self._whole.clear()
+            self._go_on()
 
-    def _fail(self, batch: Batch, error: Exception, *, sent: bool = False) -> None:
+    def _take_back(self, own: Wire) -> None:
+        """The slow batch is done: the lane uses its own connection again."""
+        borrowed, self._wire, self._slow = self._wire, own, None
+        if borrowed:
+            borrowed.close()
+
+    def _fail(self, wire: Wire | None, batch: Batch, error: Exception, *, sent: bool = False) -> None:
         """Another try for those whom it may help; the others are told."""
-        died = self._wire is not None and not self.connected
+        died = wire is not None and not wire.alive
         if died and self._repeats and not batch.again and isinstance(error, psycopg.Error):
             batch.again = True
             self._repeated.appendleft(batch)
-        elif len(batch.askers) > 1 and self.connected:
+        elif isinstance(error, psycopg.Error) and error.sqlstate == LOCK_NOT_AVAILABLE:
+            self._hold(batch)
+        elif len(batch.askers) > 1 and wire is not None and not died:
             self._repeated.extend(Batch(batch.statement, [asker], batch.again) for asker in batch.askers)
         else:
             lost = sent and not self._repeats and unanswered(error)
             batch.refuse(outcome_unknown(error) if lost else error)
+
+    def _hold(self, batch: Batch) -> None:
+        """A lock that one of the batch would have to wait for: of one alone, its row's; else perhaps the table's."""
+        if self._repeats or len(batch.askers) > 1:
+            self._held.add((batch.statement, None), batch.askers)
+        else:
+            self._held.add_apart(batch.statement, batch.askers)

@@ -1,7 +1,7 @@
 """A connection driven through libpq itself, at a third of a cursor's cost, for what runs all the time."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -17,6 +17,7 @@ Tell = Callable[[PGresult | Exception], None]
 
 LOOKS = 2  # the first may find the server's last words, the second that it hung up
 LOOK_SECONDS = 0.1
+PATIENCE_SECONDS = 0.2  # an answer that takes longer is slow
 STALE = {"0A000", "25006", "26000"}  # plan of an older schema, primary become follower, plan forgotten
 
 
@@ -24,9 +25,17 @@ class Wire:
     """Runs one statement at a time on a connection that nobody else uses.
 
     Parameters go as text, their types are the statement's; results come back binary. With `prepare`, a statement is
-    parsed once, beforehand. Who asks is told by a call, which costs less than to wake a task."""
+    parsed once, beforehand. Who asks is told by a call, which costs less than to wake a task. `closed` is called once
+    the connection is."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], *, prepare: bool, timeout: float) -> None:
+    def __init__(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        *,
+        prepare: bool,
+        timeout: float,
+        closed: Callable[[], object] | None = None,
+    ) -> None:
         self._open = True
         self._pgconn = connection.pgconn
         self._socket = connection.fileno()
@@ -34,7 +43,9 @@ class Wire:
         self._prepare = prepare
         self._prepared: dict[bytes, bytes] = {}
         self._timeout = timeout
+        self._closed = closed
         self._tell: Tell | None = None
+        self._slow: Callable[[], None] | None = None
         self._result: PGresult | None = None
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -59,17 +70,31 @@ class Wire:
         if self.ready(sql):
             return
         name = b"s%d" % len(self._prepared)
-        parsed: asyncio.Future[PGresult | Exception] = self._loop.create_future()
-        self._send(parsed.set_result, self._pgconn.send_prepare, name, sql)
-        result = await parsed
-        if isinstance(result, Exception):
-            raise result
+        await self._done(self._pgconn.send_prepare, name, sql)
         self._prepared[sql] = name
 
-    def ask(self, sql: bytes, parameters: Sequence[bytes], tell: Tell) -> None:
+    async def set(self, settings: Mapping[str, str]) -> None:
+        """Changes settings of the session. Raises psycopg.Error, or SilenceError."""
+        await self._done(
+            self._pgconn.send_query, "".join(f"SET {n} = '{v}';" for n, v in settings.items()).encode()
+        )
+
+    async def _done(self, send: Callable[..., None], *message: object) -> None:
+        self._slow = None
+        done: asyncio.Future[PGresult | Exception] = self._loop.create_future()
+        self._send(done.set_result, send, *message)
+        result = await done
+        if isinstance(result, Exception):
+            raise result
+
+    def ask(
+        self, sql: bytes, parameters: Sequence[bytes], tell: Tell, slow: Callable[[], None] | None = None
+    ) -> None:
         """Runs a statement whose parameters are $1, $2 …; what it came to is told once it is committed.
 
-        That is for rows(), or a psycopg.Error, or a SilenceError after `timeout` seconds."""
+        That is for rows(), or a psycopg.Error, or a SilenceError after `timeout` seconds. `slow` is called now and
+        then while it takes more than PATIENCE_SECONDS."""
+        self._slow = slow
         if self._prepare:
             message = (self._prepared[sql], parameters, None, Format.BINARY)
             self._send(tell, self._pgconn.send_query_prepared, *message)
@@ -88,6 +113,8 @@ class Wire:
             if self._timer:
                 self._timer.cancel()
             self._pgconn.finish()
+            if self._closed:
+                self._closed()
 
     def _send(self, tell: Tell, send: Callable[..., None], *message: object) -> None:
         self._tell, self._result = tell, None
@@ -118,6 +145,8 @@ class Wire:
         else:
             self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
             self._read()
+            if self._slow and self._loop.time() >= self._deadline - self._timeout + PATIENCE_SECONDS:
+                self._slow()  # what was told meanwhile has moved the deadline, or ended the wait
 
     def _read(self) -> None:
         try:
@@ -137,7 +166,7 @@ class Wire:
         tell, result = self._tell, self._result
         if tell is None or result is None:
             return
-        self._tell = self._result = None
+        self._tell = self._result = self._slow = None
         if result.status != ExecStatus.FATAL_ERROR:
             tell(result)
             return
@@ -151,5 +180,5 @@ class Wire:
         if self._result and self._result.status == ExecStatus.FATAL_ERROR:
             self._finish()  # the server's last words say more than its silence
         elif tell := self._tell:
-            self._tell = None
+            self._tell = self._slow = None
             tell(error)

@@ -14,13 +14,21 @@ from starlette.types import Receive, Scope, Send
 
 from core.caller import Caller, Origin
 from core.http import codings
-from core.http.messages import Headers, check_media, origin_of, read_body, respond, wrong_media
+from core.http.messages import (
+    Headers,
+    check_media,
+    client_address,
+    origin_of,
+    read_body,
+    respond,
+    wrong_media,
+)
 from core.http.streams import Stream, while_connected
 from core.http.validation import Query, body_decoder, decode_form, decode_query
 from core.problems import WRONG_METHOD, Kind, Problem, forbidden
 
 if TYPE_CHECKING:  # what the process has put into the scope
-    from core.database.database import Database, Transaction
+    from core.database.database import Database, Pooled, Transaction
     from core.process.services import Services
 
 T = TypeVar("T")
@@ -44,7 +52,7 @@ class Request(HTTPConnection):
         return services
 
     @property
-    def db(self) -> "Database | Transaction":
+    def db(self) -> "Database | Pooled | Transaction":
         return self.scope.get("db") or self.services.db
 
     @property
@@ -153,6 +161,9 @@ class Endpoint:
                 raise caller
             if self.admin and not caller.admin:
                 raise forbidden()
+            scope["account"] = caller.id
+        elif self.database:
+            scope["account"] = client_address(scope, scope["services"].settings.trusted_proxies)
         arguments: dict[str, Any] = {name: path_id(scope["path_params"][name]) for name in self.path_names}
         if self.query_type:
             arguments[self.query_name] = decode_query(scope["query_string"], self.query_type)
@@ -193,7 +204,9 @@ class Endpoint:
         media = check_media(scope, self.media)
         if media is None:
             raise wrong_media(self.media)
-        scope["body"] = stream = Stream(receive, media)
+        settings = scope["services"].settings
+        longest, most = settings.transfer_max_seconds, settings.transfer_max_bytes
+        scope["body"] = stream = Stream(receive, media, longest=longest, most=most)
         return stream
 
     async def _body(self, scope: Scope, receive: Receive) -> Any:

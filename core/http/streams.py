@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from core.http import codings
-from core.http.messages import ClientGone, gone
+from core.http.messages import ClientGone, gone, too_large
 from core.problems import SLOW_BODY, Problem
 
 T = TypeVar("T")
@@ -19,16 +19,19 @@ LEAST_RATE = 8 * 1024  # bytes per second, on the whole
 
 
 class Pace:
-    """How long the other side may take for each piece: never STALL_SECONDS, nor less than LEAST_RATE in all."""
+    """How long the other side may take for each piece: never STALL_SECONDS, nor less than LEAST_RATE in all.
 
-    def __init__(self) -> None:
+    Nor may all pieces together take longer than `longest` seconds."""
+
+    def __init__(self, longest: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._latest = self._loop.time() + STALL_SECONDS
+        self._end = self._loop.time() + longest
 
     @asynccontextmanager
     async def piece(self) -> AsyncIterator[None]:
         """Raises TimeoutError when its block takes too long."""
-        async with asyncio.timeout_at(min(self._latest, self._loop.time() + STALL_SECONDS)):
+        async with asyncio.timeout_at(min(self._latest, self._end, self._loop.time() + STALL_SECONDS)):
             yield
 
     def moved(self, size: int) -> None:
@@ -38,16 +41,19 @@ class Pace:
 class Stream:
     """The body of a request, of type `media`, to be iterated once; `digest` sees what is read.
 
-    Raises ClientGone, and Problem 408 when the client is too slow."""
+    Raises ClientGone, and Problem: 408 when the client is too slow or takes longer than `longest` seconds, 413 for more
+    than `most` bytes, if that is not 0."""
 
-    def __init__(self, receive: Receive, media: str) -> None:
+    def __init__(self, receive: Receive, media: str, *, longest: float, most: int) -> None:
         self.media = media
         self.whole = False
         self.digest = sha256()
         self._receive = receive
+        self._longest = longest
+        self._most = most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pace = Pace()
+        pace, size = Pace(self._longest), 0
         while not self.whole:
             try:
                 async with pace.piece():
@@ -57,6 +63,9 @@ class Stream:
             if message["type"] == "http.disconnect":
                 raise gone(message)
             body: bytes = message.get("body", b"")
+            size += len(body)
+            if 0 < self._most < size:
+                raise too_large(self._most)
             self.whole = not message.get("more_body", False)
             self.digest.update(body)
             pace.moved(len(body))
@@ -70,13 +79,16 @@ class Download(StreamingResponse):
 
     What fails before the first block is answered as a problem; after it, the connection is cut."""
 
-    def __init__(self, blocks: AsyncGenerator[bytes, None], *, media: str, filename: str) -> None:
+    def __init__(
+        self, blocks: AsyncGenerator[bytes, None], *, media: str, filename: str, longest: float
+    ) -> None:
         headers = {
             "content-disposition": f'attachment; filename="{filename}"',
             "cache-control": "private, no-store",
         }
         super().__init__(blocks, media_type=media, headers=headers)
         self._blocks = blocks
+        self._longest = longest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await while_connected(self._send(scope, send), receive, after=0)
@@ -95,7 +107,7 @@ class Download(StreamingResponse):
         await send({"type": "http.response.body", "body": b""})
 
     async def _send_pieces(self, pieces: AsyncIterator[bytes], send: Send) -> None:
-        pace = Pace()
+        pace = Pace(self._longest)
         async for piece in pieces:
             try:
                 async with pace.piece():

@@ -19,6 +19,7 @@ class Family(Struct, frozen=True):
 
 
 ONE_LANE = ("database", "lane")
+ONE_ROOM = ("database", "kind")
 FAMILIES = {
     "ventas_request_seconds": Family("How long answers took.", ("route", "method", "status"), LATENCIES),
     "ventas_batch_askers": Family("How many requests shared a round trip.", ONE_LANE, BATCHES),
@@ -31,6 +32,14 @@ FAMILIES = {
     "ventas_pool_open": Family("Connections of the pools that are open.", ("database",)),
     "ventas_pool_idle": Family("Connections of the pools that are open and not lent.", ("database",)),
     "ventas_pool_waiting": Family("Requests that wait for a loan.", ("database",)),
+    "ventas_room_max": Family("How many may do a kind of work at a time.", ONE_ROOM),
+    "ventas_room_inside": Family("How many do it.", ONE_ROOM),
+    "ventas_room_waiting": Family("How many wait for their turn.", ONE_ROOM),
+    "ventas_room_waits_total": Family("Turns that had to be waited for.", ONE_ROOM),
+    "ventas_room_wait_seconds_total": Family("How long they were waited for.", ONE_ROOM),
+    "ventas_room_refused_total": Family("Requests that got no turn: 429 or 503.", ONE_ROOM),
+    "ventas_spool_bytes": Family("Disk that files of slow clients take."),
+    "ventas_spool_max_bytes": Family("Disk that they may take."),
     "ventas_cpu_seconds_total": Family("Processor time of all processes."),
     "ventas_processes": Family("Processes that are alive."),
     "ventas_memory_bytes": Family("Resident memory of all processes."),

@@ -1,6 +1,6 @@
 """What a process opens once and every request uses."""
 
-from asyncio import Lock, Semaphore
+from asyncio import Lock
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
@@ -10,6 +10,8 @@ from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
 from core.database.database import Database
+from core.database.rooms import Room
+from core.files.spool import Disk
 from core.process.counters import Requests, Siblings
 from core.process.mail import Mail
 from core.process.settings import Settings
@@ -29,4 +31,5 @@ class Services(Struct, frozen=True):
     shutdown: Shutdown
     mail: Mail | None  # none in production without MAIL_URL
     turns: WeakValueDictionary[tuple[int, str], Lock]  # of requests that have the same Idempotency-Key
-    transfers: Semaphore  # imports and exports at a time: they leave connections for the others
+    transfers: Room  # imports and exports from their first byte to the last, one at a time of each account
+    disk: Disk  # where they wait for who is slower

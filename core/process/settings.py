@@ -112,6 +112,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 0
     metrics_token: Annotated[str, Meta(description="bearer that GET /metrics asks for")] = ""
     max_body_bytes: Annotated[int, _whole(1024, 1 << 30, "largest JSON body")] = 2 << 20
+    transfer_max_bytes: Annotated[
+        int, _whole(0, 1 << 50, "largest file of an import; 0: half of SPOOL_MAX_BYTES")
+    ] = 0
+    transfer_max_rows: Annotated[int, _whole(0, 1 << 40, "most sales of an import; 0: any number")] = 0
+    transfer_max_seconds: Annotated[
+        float, Meta(gt=0, le=86400, description="how long a file may come or go; a number from 0 to 86400")
+    ] = 3600.0
+    spool_max_bytes: Annotated[
+        int, _whole(1 << 20, 1 << 50, "disk per process for files that come or go slowly")
+    ] = 2 << 30
+    spool_dir: Annotated[
+        str, Meta(description="where that disk is; empty: the system's temporary folder")
+    ] = ""
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, _whole(0, 65535, "port to listen on")] = 8000
     web_concurrency: Annotated[int, _whole(1, 64, "processes")] = 1

@@ -19,6 +19,8 @@ from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
 from core.database.database import Database, open_database
+from core.database.rooms import transfers
+from core.files.spool import Disk
 from core.migrating import migrations
 from core.process import logs, settings
 from core.process.application import StartError
@@ -74,7 +76,8 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
             if chosen.mail_url or not chosen.production
             else None,
             turns=WeakValueDictionary(),
-            transfers=asyncio.Semaphore(max(1, db.pool.max_size // 2)),
+            transfers=transfers(chosen.db_timeout_seconds),
+            disk=Disk(chosen.spool_max_bytes, chosen.spool_dir),
         )
 
 

@@ -1,0 +1,114 @@
+"""Statements written for many askers at once, and those who ask them."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from msgspec import Struct
+
+from core.database.errors import problem_of
+from core.database.naming import named
+from core.database.wire import Columns
+
+READ = re.compile(r"(\s|--.*\n)*SELECT\b")
+
+
+def _quoted(text: str) -> bytes:
+    return b'"%b"' % text.replace("\\", "\\\\").replace('"', '\\"').encode()
+
+
+ELEMENTS: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda _: b"NULL",
+    bool: lambda value: b"t" if value else b"f",
+    int: lambda value: b"%d" % value,
+    str: _quoted,
+    bytes: lambda value: b'"\\\\x%b"' % value.hex().encode(),
+    datetime: lambda value: _quoted(value.isoformat()),
+}
+
+
+def element(value: object) -> bytes:
+    """A value within PostgreSQL's text of an array, {1,NULL,"dos"}. Raises KeyError for an unknown type."""
+    return ELEMENTS[type(value)](value)
+
+
+def array(elements: Iterable[bytes]) -> bytes:
+    return b"{%b}" % b",".join(elements)
+
+
+def alone(parameters: Mapping[str, object]) -> dict[str, str]:
+    """The parameters of a statement written for a batch that has a single asker."""
+    return {name: array([element(value)]).decode() for name, value in parameters.items()}
+
+
+class Statement:
+    """A statement written for a batch: each parameter is an array with one element per asker.
+
+    Its first column is `n`, the 1-based position of the asker that the row is for. What it locks it locks with SKIP
+    LOCKED: an asker who would have to wait for a row gets one whose second column is null. `patient` is the same
+    statement, which waits."""
+
+    def __init__(self, sql: str) -> None:
+        self.names: list[str] = []
+        self.skips = " SKIP LOCKED" in sql
+        self.patient = sql.replace(" SKIP LOCKED", "")
+        self.sql = re.sub(r"%%|%\((\w+)\)s", self._placeholder, named(sql)).encode()
+
+    def _placeholder(self, match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return "%"
+        if name not in self.names:
+            self.names.append(name)
+        return f"${self.names.index(name) + 1}"
+
+
+statement = cache(Statement)
+
+
+@cache
+def reads(sql: str) -> bool:
+    """Whether a statement changes nothing."""
+    return READ.match(sql) is not None
+
+
+class Asker(Struct, gc=False):
+    """Who waits: for `answer`, with an element for each of the statement's parameters, since `arrived` (seconds)."""
+
+    answer: asyncio.Future[list[Columns]]
+    elements: list[bytes]
+    arrived: float
+
+    def tell(self, rows: list[Columns]) -> None:
+        if not self.answer.done():
+            self.answer.set_result(rows)
+
+    def refuse(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(problem_of(error))
+
+
+def columns(askers: Sequence[Asker]) -> list[bytes]:
+    """The statement's parameters: an array each, with an element per asker."""
+    return [array(column) for column in zip(*(asker.elements for asker in askers), strict=True)]
+
+
+def hand_out(askers: Sequence[Asker], rows: Iterable[Columns], *, skips: bool = False) -> list[Asker]:
+    """Tells each asker their rows. With `skips`, those who would have to wait are returned, and told nothing."""
+    found: list[list[Columns]] = [[] for _ in askers]
+    for row in rows:
+        found[row[0] - 1].append(row)
+    if not skips:
+        for asker, theirs in zip(askers, found, strict=True):
+            asker.tell(theirs)
+        return []
+    held = []
+    for asker, theirs in zip(askers, found, strict=True):
+        if theirs and theirs[0][1] is None:
+            held.append(asker)
+        else:
+            asker.tell(theirs)
+    return held
