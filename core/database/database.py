@@ -17,7 +17,7 @@ from core.database.naming import name_of, named
 from core.database.pool import Connection, Connector, Pool
 from core.database.rooms import Kind, rooms
 from core.database.wire import Columns, Wire
-from core.problems import DatabaseUnavailable
+from core.problems import DB_POOL, DatabaseUnavailable
 from core.trace import account, waited
 
 log = logging.getLogger("ventas.database")
@@ -257,7 +257,7 @@ class Database(Executor):
                     telling.cancel()
                 return rows
         except DatabaseUnavailable as error:
-            if getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+            if getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE or error.kind is DB_POOL:
                 raise LockNotAvailable from None
             raise
 
