@@ -1,11 +1,12 @@
-"""Chromium without a screen, and pages that fail their test when something complains or leaves the machine."""
+"""Chromium without a screen: browsers that note what complains and what leaves, and axe, which finds barriers."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = [
@@ -17,8 +18,10 @@ OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Where a refusal of the API is what a test is about, Chromium's own line about its status is no complaint.
-STATUS_LINE = "Failed to load resource: the server responded with a status of"
+DESK = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+# Chromium itself says this of every answer of 4xx and 5xx; what the page does about it is what a test looks at.
+STATUS_LINE = "Failed to load resource: "
 
 
 @contextmanager
@@ -29,33 +32,47 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-class Watched:
-    """What the pages of a context complain of, and the hosts that they ask."""
+@contextmanager
+def person(browser: Browser, url: str, **options: Any) -> Iterator[BrowserContext]:
+    """One person's browser, with storage of its own and Buenos Aires' clock. Asserts at the end that the console was
+    silent, that the policy refused nothing, and that no request left for another host."""
+    settings = {
+        "viewport": DESK,
+        "locale": "es-AR",
+        "timezone_id": "America/Argentina/Buenos_Aires",
+    } | options
+    context = browser.new_context(base_url=url, **settings)
+    complaints: list[str] = []
+    hosts: set[str] = set()
 
-    def __init__(self, context: Any, host: str) -> None:
-        self.complaints: list[str] = []
-        self.hosts: set[str] = set()
-        self.host = host
-        context.on("page", self.watch)
-        context.add_init_script(
-            "addEventListener('securitypolicyviolation', "
-            "(event) => console.error(`refused: ${event.violatedDirective} ${event.blockedURI}`))"
+    def heard(type: str, text: str) -> None:
+        if type in ("error", "warning") and not text.startswith(STATUS_LINE):
+            complaints.append(text)
+
+    def watch(page: Page) -> None:
+        page.on("console", lambda said: heard(said.type, said.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request", lambda asked: hosts.add(asked.url.split("/")[2]) if asked.url[:4] == "http" else None
         )
 
-    def watch(self, page: Page) -> None:
-        page.on("console", lambda said: self._heard(said.type, said.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self._asked(request.url))
+    context.on("page", watch)
+    context.add_init_script(
+        "addEventListener('securitypolicyviolation', "
+        "(event) => console.error(`refused: ${event.violatedDirective} ${event.blockedURI}`))"
+    )
+    yield context
+    context.close()
+    assert complaints == []
+    assert hosts <= {url.split("/")[2]}
 
-    def _heard(self, type: str, text: str) -> None:
-        if type in ("error", "warning") and not text.startswith(STATUS_LINE):
-            self.complaints.append(text)
 
-    def _asked(self, url: str) -> None:
-        if url.startswith(("http:", "https:", "ws:", "wss:")):
-            self.hosts.add(url.split("/")[2])
-
-    def silent(self) -> None:
-        """Asserts that nothing complained and no request left for elsewhere."""
-        assert self.complaints == []
-        assert self.hosts <= {self.host}
+def barriers(page: Page) -> list[str]:
+    """What axe-core finds on the page as it is now: each finding, and where."""
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{wrong['id']}: {node['target']} {node['failureSummary']}"
+        for wrong in found["violations"]
+        for node in wrong["nodes"]
+    ]

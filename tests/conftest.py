@@ -166,6 +166,26 @@ def postbox() -> Iterator[Postbox]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A Chromium for the tests of a module; they skip themselves where there is none."""
+    import browsers
+
+    if browsers.CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    with browsers.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Any, api: httpx.Client) -> Iterator[Any]:
+    """One person's browser, on the test's server."""
+    import browsers
+
+    with browsers.person(chromium, str(api.base_url).rstrip("/")) as context:
+        yield context
+
+
 @pytest.fixture
 def ana(api: httpx.Client) -> Iterator[httpx.Client]:
     """The admin: the first to register."""

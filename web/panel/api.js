@@ -43,7 +43,7 @@ export const offline = () =>
   new Problem(0, { codigo: "sin_conexion", detail: "No hay conexión con el servicio. Lo que escribió sigue aquí; intente de nuevo" });
 const silent = () => new Problem(0, { codigo: "sin_respuesta", detail: "El servicio no respondió a tiempo; intente de nuevo" });
 
-const PENDING = new Set(["zona", "separador", "decimal", "fecha", "bom"]);
+const PENDING = new Set(["separador", "decimal", "fecha", "bom"]);
 
 /** The address of a path and its query, in which empty values are left out. */
 export function address(path, query = {}) {

@@ -45,7 +45,7 @@ export function Alert({ problem, fields, again }) {
 export function Loaded({ of: { data, problem, busy, again }, lines = 4, children }) {
   return html`
     ${problem && html`<${Alert} problem=${problem} again=${again} />`}
-    ${data === null ? busy && html`<${Skeleton} lines=${lines} />` : html`<div class=${busy ? "stale" : ""} aria-busy=${busy}>${children(data)}</div>`}
+    ${data === null ? busy && html`<${Skeleton} lines=${lines} />` : html`<div class="loaded ${busy ? "stale" : ""}" aria-busy=${busy}>${children(data)}</div>`}
   `;
 }
 

@@ -35,7 +35,7 @@ function Figures({ of }) {
       <div class="scroll tall" tabindex="0" role="group" aria-label="Tabla por ruta"><table class="list">
         <thead><tr><th scope="col">Ruta</th><th scope="col" class="number">Peticiones</th><th scope="col" class="number">Fallas</th><th scope="col" class="number desk">Mediana</th><th scope="col" class="number">95 %</th></tr></thead>
         <tbody>${of.rutas.map((route) => html`<tr>
-          <th scope="row" class="wrap"><span class="soft small">${route.metodo}</span> ${route.ruta}</th>
+          <th scope="row" class="wrap"><span class="soft small">${route.metodo}</span> ${route.ruta || "ninguna ruta"}</th>
           <td class="number">${count(route.peticiones)}</td><td class="number ${route.fallas ? "error" : ""}">${count(route.fallas)}</td>
           <td class="number desk">${milliseconds(route.mediana_ms)}</td><td class="number">${milliseconds(route.p95_ms)}</td></tr>`)}</tbody>
       </table></div>

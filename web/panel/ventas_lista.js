@@ -8,7 +8,7 @@ import { priced } from "./preferences.js";
 import { SaleDialog } from "./venta.js";
 
 const PAGE = 50;
-const UNDO_MS = 7000;
+const UNDO_MS = 10_000;
 
 export function SalesList({ chosen, zone, filters, admin, added, changed }) {
   const { sales, more, problem, busy, next, replace } = usePages({ ...filters, desde: chosen.desde, hasta: chosen.hasta, zona: zone }, added);
