@@ -96,8 +96,13 @@ def _describe(request: Request, base: str, password_min_length: int) -> bytes:
 
 def _entry(kind: Kind) -> str:
     return f"""\
-<h2 id="{kind.codigo}"><code>{kind.codigo}</code> <span class="status">{kind.status} · {escape(kind.title)}</span></h2>
-<dl><dt>Cuándo</dt><dd>{_text(kind.cuando)}</dd><dt>Qué hacer</dt><dd>{_text(kind.solucion)}</dd></dl>"""
+<section class="card problem" id="{kind.codigo}">
+<h2><code>{kind.codigo}</code> <span class="status">{kind.status} · {escape(kind.title)}</span></h2>
+<dl><dt>Cuándo</dt><dd>{_text(kind.cuando)}</dd><dt>Qué hacer</dt><dd>{_text(kind.solucion)}</dd></dl></section>"""
+
+
+def _index(kind: Kind) -> str:
+    return f'<li><a href="#{kind.codigo}">{kind.status} {kind.codigo}</a></li>'
 
 
 def _text(marked: str) -> str:
@@ -108,8 +113,6 @@ def _text(marked: str) -> str:
 
 START = Page("start.html")
 DOCS = Page("docs.html")
-PROBLEMS = Page(
-    "problems.html",
-    entries="\n".join(map(_entry, sorted(KINDS.values(), key=lambda kind: (kind.status, kind.codigo)))),
-)
+_kinds = sorted(KINDS.values(), key=lambda kind: (kind.status, kind.codigo))
+PROBLEMS = Page("problems.html", index="\n".join(map(_index, _kinds)), entries="\n".join(map(_entry, _kinds)))
 _descriptions: dict[tuple[str, int], Stored] = {}  # by prefix and least length of a password

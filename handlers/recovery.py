@@ -16,7 +16,9 @@ ANSWER_SECONDS = 0.5
 RECOVERING = Answered("Si hay una cuenta con ese correo, recibirá un enlace que vence en 1 hora")
 RESET = Answered("Contraseña cambiada correctamente; inicie sesión con ella")
 FIELD = """\
-<p><label>Contraseña nueva <input name="password" type="password" autocomplete="new-password" required></label></p>"""
+<div class="field"><label for="password">Contraseña nueva</label>
+<input id="password" name="password" type="password" autocomplete="new-password" aria-describedby="rule" required>
+<p class="rule" id="rule">Una frase larga es mejor que signos raros. Todas sus sesiones terminan.</p></div>"""
 PAGE = page("Elegir otra contraseña", "Cambiar", FIELD)
 
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core import trace
 from core.caller import Caller
 from core.http.body_budget import LEAST_BUDGET, BodyBudget
+from core.http.error_pages import error_page
 from core.http.messages import CLOSE, ClientGone, respond, values
 from core.http.streams import Stream
 from core.problems import CRASHED, Problem, stopping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from core.process.services import Services
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+PROBLEM_JSON = ((b"content-type", b"application/problem+json"),)
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 NO_STORE = (b"cache-control", b"no-store")
 LONGEST_PATH = 200
@@ -109,15 +111,17 @@ class Edge:
         return b"%b-%x" % (self._names, next(self._count))
 
     async def _answer(self, scope: Scope, send: Send, problem: Problem) -> None:
-        headers = [(b"content-type", b"application/problem+json"), *problem.headers]
+        """Problem details or, for who opened the address in a browser, a page that says the same."""
+        request_id = scope["request_id"].decode()
+        page = error_page(scope, problem, request_id, self._prefix)
+        headers = [*(page.headers if page else PROBLEM_JSON), *problem.headers]
         if NO_STORE not in headers:
             headers.append(NO_STORE)
         body = scope.get("body")
         if isinstance(body, Stream) and not body.whole:
             headers.append(CLOSE)  # nobody waits for the rest
-        await respond(
-            send, problem.kind.status, problem.body(scope["request_id"].decode(), self._prefix), headers
-        )
+        content = page.body if page else problem.body(request_id, self._prefix)
+        await respond(send, problem.kind.status, content, headers)
 
     async def _refuse_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
