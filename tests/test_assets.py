@@ -11,7 +11,7 @@ from conftest import client_of, database_url, new_database, problem, running
 from core.checkout import CHECKOUT
 from core.http.codings import zstd
 
-BUNDLE = "swagger-ui/swagger-ui-bundle.js"
+BUNDLE = "docs/docs.js"
 PAGES = ["/docs", "/problemas", "/user/verificar", "/login/restablecer"]
 
 
@@ -45,9 +45,7 @@ def test_a_file_of_another_release_is_what_it_is_now_and_not_kept(site, path):
     assert answer.headers["cache-control"] == "no-cache"
 
 
-@pytest.mark.parametrize(
-    "name", ["README.md", "docs.html", "../app.py", "%2e%2e/app.py", "swagger-ui", "%00", ""]
-)
+@pytest.mark.parametrize("name", ["README.md", "docs.html", "../app.py", "%2e%2e/app.py", "docs", "%00", ""])
 def test_nothing_else_is_served(site, name):
     problem(site.get(f"/assets/{name}"), 404, "ruta_desconocida")
 

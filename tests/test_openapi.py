@@ -119,7 +119,7 @@ def test_the_examples_work(ana, postbox, connect):
 
 def test_every_problem_is_on_the_page_and_every_type_leads_there(api):
     page = api.get("/problemas").text
-    assert re.findall(r'<h2 id="(\w+)"', page) == [
+    assert re.findall(r'<section class="card problem" id="(\w+)"', page) == [
         kind.codigo for kind in sorted(KINDS.values(), key=lambda kind: (kind.status, kind.codigo))
     ]
     assert "`" not in page
