@@ -1,17 +1,17 @@
 """Sales by the thousand: batches as JSON, imports and exports of files of any length."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import wraps
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct, structs
 
-from core.files.spool import ahead
+from core.files.spool import ahead, kept
 from core.http.endpoint import Reply, Request, endpoint
 from core.http.streams import Download, Stream
 from core.http.validation import MAX_ERRORS, Error, Query
-from core.problems import CROWDED, FORBIDDEN, invalid_fields
+from core.problems import CROWDED, FORBIDDEN, Problem, invalid_fields
 from core.process.services import Services
 from handlers.days import zone_of
 from handlers.idempotency import Handler, once
@@ -32,6 +32,7 @@ EXAMPLES = {
 }
 CREATED = "Ventas creadas correctamente"
 IMPORTED = "Ventas importadas correctamente"
+GLANCE = 64 * 1024  # bytes of a file that are looked at before the rest comes
 MEDIA = {formato: media for media, formato in FORMATS.items()}
 
 Batch = Annotated[list[NewVenta], Meta(max_length=10_000)]
@@ -74,23 +75,26 @@ async def create_many(request: Request, batch: Batch) -> CreatedMany:
     return CreatedMany(CREATED, [row.id for row in inserted if row.id is not None])
 
 
-def in_turn(handler: Handler) -> Handler:
-    """Runs a handler when it is the account's turn; its `request.db` is a transfer's. Raises Problem: 429, or 503."""
+def whole(handler: Handler) -> Handler:
+    """Runs a handler once its `file` is here: until then no connection is taken, and no key or row claimed.
+
+    The handler's `request.db` is a transfer's. Raises Problem: 408, 413, 422, 429 and 503."""
 
     @wraps(handler)
-    async def patient(request: Request, **arguments: Any) -> Any:
+    async def patient(request: Request, file: Stream, **arguments: Any) -> Any:
         services = request.services
         async with (
             services.transfers.turn(request.caller.id),
+            kept(_looked_at(request, file), services.disk) as file.kept,
             services.db.work("transfers") as request.scope["db"],
         ):
-            return await handler(request, **arguments)
+            return await handler(request, file=file, **arguments)
 
     return patient
 
 
 @endpoint(status=201, also=[200], problems=[CROWDED], media=EXAMPLES, example=Imported(IMPORTED, 2))
-@in_turn
+@whole
 @once
 async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Imported]:
     """Import sales from a CSV or NDJSON file of any length: all of them, or none.
@@ -110,10 +114,36 @@ async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Impo
                 most_rows=request.services.settings.transfer_max_rows,
             )
         except InvalidFile as error:
-            raise invalid_fields([structs.asdict(wrong) for wrong in error.errores]) from None
+            raise _invalid(error) from None
     if query.simular:
         return Reply(Imported("El archivo es válido; no se guardó nada", loaded.filas), status=200)
     return Reply(Imported(IMPORTED, loaded.filas))
+
+
+async def _looked_at(request: Request, file: Stream) -> AsyncIterator[bytes]:
+    """The file as it arrives; one that begins badly is refused before the rest of it comes."""
+    beginning: bytearray | None = bytearray()
+    async for chunk in file:
+        if beginning is not None:
+            beginning += chunk
+            if len(beginning) >= GLANCE or file.whole:
+                await _glance(request, file, bytes(beginning))
+                beginning = None
+        yield chunk
+
+
+async def _glance(request: Request, file: Stream, beginning: bytes) -> None:
+    caller = request.caller
+    try:
+        await ventas_import.glance(
+            beginning, FORMATS[file.media], default_owner=caller.id, may_write_others=caller.admin
+        )
+    except InvalidFile as error:
+        raise _invalid(error) from None
+
+
+def _invalid(error: InvalidFile) -> Problem:
+    return invalid_fields([structs.asdict(wrong) for wrong in error.errores])
 
 
 @endpoint(produces=list(FORMATS), problems=[FORBIDDEN, CROWDED])

@@ -110,6 +110,24 @@ async def load(
     return Loaded(renglones.filas)
 
 
+async def glance(
+    beginning: bytes, formato: Formato, *, default_owner: int | None, may_write_others: bool
+) -> None:
+    """Raises InvalidFile for the beginning of a file that makes no sense, whatever follows."""
+    lines = beginning[: beginning.rfind(b"\n") + 1]
+    if not lines and len(beginning) < SLICE:
+        return
+    renglones = READERS[formato](default_owner, may_write_others=may_write_others)
+    async for _ in _rows(renglones, _one(lines or beginning)):
+        pass
+    if renglones.hopeless or not lines:
+        raise InvalidFile(renglones.errores[:MAX_ERRORS])
+
+
+async def _one(chunk: bytes) -> AsyncIterator[bytes]:
+    yield chunk
+
+
 async def _rows(renglones: Renglones, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The rows of the file, with a turn of the event loop after each slice, up to what makes it hopeless."""
     try:

@@ -213,7 +213,7 @@ def _half(client) -> socket.socket:
     peer = socket.create_connection((url.hostname, url.port), timeout=20)
     peer.sendall(
         b"POST /venta/importar HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 9000000\r\n"
-        + f"Authorization: {client.headers['authorization']}\r\n\r\n".encode()
+        + f"Authorization: {client.headers['authorization']}\r\nIdempotency-Key: despacio\r\n\r\n".encode()
     )
     peer.sendall(HEAD + b"1,1\n" * 20_000)
     return peer
@@ -222,9 +222,9 @@ def _half(client) -> socket.socket:
 def test_a_client_that_hangs_up_half_way_leaves_nothing(beto, rows, untouched):
     for _ in range(5):
         with _half(beto):
-            until(lambda: busy(rows))
-        until(lambda: not busy(rows))
-    assert send(beto, HEAD).status_code == 201
+            problem(send(beto, HEAD), 429, "demasiado_a_la_vez")
+            assert not busy(rows)
+    until(lambda: send(beto, HEAD).status_code == 201)
 
 
 def test_a_client_that_stalls_is_given_up(beto, rows, untouched, monkeypatch):
@@ -248,21 +248,43 @@ def test_a_client_that_drips_is_given_up(beto, untouched, monkeypatch):
     problem(send(beto, drip()), 408, "cuerpo_demasiado_lento")
 
 
+def test_a_file_that_is_still_coming_holds_neither_connection_nor_row(beto, ana, rows, untouched):
+    with _half(beto), _half(ana):
+        assert ana.delete(f"/user/{beto.id}").status_code == 200
+        assert not busy(rows)
+
+
+def test_a_file_of_too_many_bytes_or_sales_is_refused(connect, ana, untouched):
+    api = connect(TRANSFER_MAX_BYTES="100000", TRANSFER_MAX_ROWS="10")
+    api.headers["authorization"] = ana.headers["authorization"]
+    problem(send(api, HEAD + b"1,1\n" * 30_000), 413, "cuerpo_demasiado_grande")
+    answer = send(api, HEAD + b"1,1\n" * 11)
+    assert answer.json()["errores"][0]["mensaje"] == "pasa de 10 ventas"
+    assert errors(answer)
+
+
+def test_it_refuses_files_while_the_disk_has_no_room_for_them(connect, ana, untouched):
+    api = connect(SPOOL_MAX_BYTES=str(4 << 20))
+    api.headers["authorization"] = ana.headers["authorization"]
+    problem(send(api, HEAD + b"1,1\n" * 600_000), 413, "cuerpo_demasiado_grande")
+    assert send(api, HEAD).status_code == 201
+
+
 def test_an_account_that_imports_waits_for_itself_alone(connect, ana, beto, untouched):
     api = connect(DB_POOL_MAX="7", DB_TIMEOUT_SECONDS="0.5")
     mine, other = (
         {"authorization": ana.headers["authorization"]},
         {"authorization": beto.headers["authorization"]},
     )
-    api.headers |= mine
+    api.headers.update(mine)
     with _half(api):
         answer = send(api, HEAD)
         problem(answer, 429, "demasiado_a_la_vez")
         assert int(answer.headers["retry-after"]) >= 1
         assert api.patch("/venta/1", json={}).status_code == 404
-        api.headers |= other
+        api.headers.update(other)
         assert send(api, HEAD).status_code == 201
-    api.headers |= mine
+    api.headers.update(mine)
     until(lambda: send(api, HEAD).status_code == 201)
 
 

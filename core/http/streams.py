@@ -41,6 +41,8 @@ class Pace:
 class Stream:
     """The body of a request, of type `media`, to be iterated once; `digest` sees what is read.
 
+    Where it is `kept`, it has been read, and is iterated from there.
+
     Raises ClientGone, and Problem: 408 when the client is too slow or takes longer than `longest` seconds, 413 for more
     than `most` bytes, if that is not 0."""
 
@@ -48,11 +50,15 @@ class Stream:
         self.media = media
         self.whole = False
         self.digest = sha256()
+        self.kept: AsyncIterator[bytes] | None = None
         self._receive = receive
         self._longest = longest
         self._most = most
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.kept or self._arriving()
+
+    async def _arriving(self) -> AsyncIterator[bytes]:
         pace, size = Pace(self._longest), 0
         while not self.whole:
             try:
