@@ -36,6 +36,7 @@ from handlers import (
     sesiones,
     sistema,
     throttle,
+    undoing,
     usuarios,
     ventas,
     ventas_bulk,
@@ -64,6 +65,7 @@ routes = [
     at("/login/sesiones/{id}", DELETE=sesiones.remove),
     at("/login/recuperar", POST=recovery.recover),
     at("/login/restablecer", GET=recovery.show, POST=recovery.reset),
+    at("/login/deshacer", GET=undoing.show, POST=undoing.undo),
     at("/auditoria", GET=auditoria.index),
     at("/sistema", GET=sistema.show),
     at("/", GET=docs.root),
@@ -100,6 +102,7 @@ def sweeps(services: Services) -> list[Sweep]:
         Sweep("idempotencia", partial(idempotency.sweep, services), seconds=300),
         Sweep("sesion", partial(sesiones.sweep, services), seconds=3600),
         Sweep("enlace", partial(mailed_links.sweep, services), seconds=3600),
+        Sweep("aviso", partial(undoing.sweep, services), seconds=3600),
         Sweep("intento", partial(throttle.sweep, services), seconds=3600),
     ]
 

@@ -4,6 +4,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, parseaddr
 from html import escape
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -42,27 +43,39 @@ LETTERS: dict[Tipo, Letter] = {
 
 
 def compose(mail: Mailing, token: str, *, sender: str, public_url: str) -> EmailMessage:
-    """A mail with the link or, without `public_url`, with the token alone (RFC 5322, RFC 3834)."""
+    """A mail with the link or, without `public_url`, with the token alone."""
     letter = LETTERS[mail.tipo]
-    if public_url:
-        link = f"{public_url.rstrip('/')}{letter.path}#{token}"
-        how, html = f"abra este enlace:\n\n{link}", f'<a href="{escape(link)}">abra este enlace</a>'
-    else:
-        use = f"envíe este código a POST {letter.path} {letter.fields}:"
-        how, html = f"{use}\n\n{token}", f"{escape(use)}</p><p><code>{token}</code>"
+    how, html = use(letter.path, letter.fields, token, public_url)
     validity = f"Sirve una sola vez y durante {letter.lasts}."
+    return message(
+        mail.id,
+        mail.correo,
+        letter.subject,
+        sender,
+        plain=f"{letter.asks}, {how}\n\n{validity}\n{letter.otherwise}\n",
+        html=f"<p>{letter.asks}, {html}</p><p>{validity}<br>{letter.otherwise}</p>",
+    )
+
+
+def use(path: str, fields: str, token: str, public_url: str) -> tuple[str, str]:
+    """How to use a token, as plain text and as HTML."""
+    if public_url:
+        link = f"{public_url.rstrip('/')}{path}#{token}"
+        return f"abra este enlace:\n\n{link}", f'<a href="{escape(link)}">abra este enlace</a>'
+    how = f"envíe este código a POST {path} {fields}:"
+    return f"{how}\n\n{token}", f"{escape(how)}</p><p><code>{token}</code>"
+
+
+def message(id: UUID, correo: str, subject: str, sender: str, *, plain: str, html: str) -> EmailMessage:
+    """A mail of the service to `correo` (RFC 5322), which no machine answers (RFC 3834)."""
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
-    message["To"] = mail.correo
-    message["Subject"] = letter.subject
+    message["To"] = correo
+    message["Subject"] = subject
     message["Date"] = formatdate()
-    message["Message-ID"] = f"<{mail.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+    message["Message-ID"] = f"<{id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message["Content-Language"] = "es"
-    message.set_content(f"{letter.asks}, {how}\n\n{validity}\n{letter.otherwise}\n")
-    message.add_alternative(
-        f'<!doctype html><html lang="es"><body><p>{letter.asks}, {html}</p>'
-        f"<p>{validity}<br>{letter.otherwise}</p></body></html>\n",
-        subtype="html",
-    )
+    message.set_content(plain)
+    message.add_alternative(f'<!doctype html><html lang="es"><body>{html}</body></html>\n', subtype="html")
     return message

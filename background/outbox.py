@@ -1,4 +1,6 @@
-"""The outbox: mails that wait in the database leave, recoveries first, from whichever process takes them."""
+"""The outbox: mails that wait in the database leave, recoveries first, then what tells of a change, then verifications.
+
+Any process sends what any of them was asked for."""
 
 import asyncio
 import logging
@@ -7,13 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
+from typing import Any
 
-from background.letters import compose
+from background import letters, notices
 from core.auth.links import Link
 from core.problems import DatabaseUnavailable
 from core.process.mail import Mail, MailError, ServerAway, Undeliverable
 from core.process.services import Services
-from sql import enlaces
+from sql import avisos, enlaces
+from sql.avisos import Notice
 from sql.enlaces import Mailing
 
 AT_ONCE = 3  # mails on their way; one of them is never a verification: of those strangers can ask for masses
@@ -76,7 +80,7 @@ class Outbox:
             return False
         self._busy += 1
         try:
-            waiting = await enlaces.claim(self._services.db, verifications=self._busy < AT_ONCE)
+            waiting = await self._claim()
             if waiting is None:
                 return False
             await self._send(waiting)
@@ -84,32 +88,43 @@ class Outbox:
         finally:
             self._busy -= 1
 
-    async def _send(self, waiting: Mailing) -> None:
+    async def _claim(self) -> Mailing | Notice | None:
+        db = self._services.db
+        first = await enlaces.claim(db, verifications=False) or await avisos.claim(db)
+        if first is None and self._busy < AT_ONCE:
+            return await enlaces.claim(db, verifications=True)
+        return first
+
+    async def _send(self, waiting: Mailing | Notice) -> None:
         """A crash between a mail's leaving and its record makes it leave twice, never not."""
         db = self._services.db
+        table: Any = avisos if isinstance(waiting, Notice) else enlaces
         try:
             await self._mail.send(self._compose(waiting), waiting.correo)
         except ServerAway as error:
             log.warning("no mail leaves, the mail server is away: %s", error)
             self._away_until = asyncio.get_running_loop().time() + AWAY_SECONDS
-            await enlaces.put_off(db, waiting, str(error))
+            await table.put_off(db, waiting, str(error))
         except MailError as error:
             log.warning("mail to user %s did not leave: %s", waiting.usuario_id, error)
-            await enlaces.failed(db, waiting, str(error), again=not isinstance(error, Undeliverable))
+            await table.failed(db, waiting, str(error), again=not isinstance(error, Undeliverable))
         except Exception as error:  # a defect of ours must not hold up the other mails either
             log.exception("mail to user %s did not leave", waiting.usuario_id)
-            await enlaces.failed(db, waiting, f"{type(error).__name__}: {error}", again=True)
+            await table.failed(db, waiting, f"{type(error).__name__}: {error}", again=True)
         else:
-            await enlaces.sent(db, waiting)
+            await table.sent(db, waiting)
 
-    def _compose(self, waiting: Mailing) -> EmailMessage:
+    def _compose(self, waiting: Mailing | Notice) -> EmailMessage:
         """Raises Undeliverable: what stands in a row may be more than the mail library can write."""
-        services = self._services
-        token = Link(waiting.usuario_id, waiting.id).encode(services.keys, waiting.tipo)
+        keys, url, sender = self._services.keys, self._services.settings.public_url, self._mail.sender
+        link = Link(waiting.usuario_id, waiting.id)
         try:
-            message = compose(
-                waiting, token, sender=self._mail.sender, public_url=services.settings.public_url
-            )
+            if isinstance(waiting, Notice):
+                token = link.encode(keys, "deshacer")
+                message = notices.compose(waiting, token, sender=sender, public_url=url)
+            else:
+                token = link.encode(keys, waiting.tipo)
+                message = letters.compose(waiting, token, sender=sender, public_url=url)
             message.as_bytes(policy=SMTP if waiting.correo.isascii() else SMTPUTF8)
         except Exception as error:  # its parsers raise whatever they stumble over
             raise Undeliverable(f"it cannot be composed: {type(error).__name__}: {error}") from error

@@ -90,9 +90,11 @@ async def _create_admin(
 ) -> str:
     if user is None:
         return await _insert_admin(services, arguments, origin)
-    if user.rol == "admin":
+    if user.rol == "admin" and not user.bloqueado:
         return f"{arguments.username} is an admin already: nothing was changed"
-    await usuarios.update(services.db, user.id, {"rol": "admin"}, origin, accion="admin_nombrado")
+    await usuarios.update(
+        services.db, user.id, {"rol": "admin", "bloqueado": False}, origin, accion="admin_nombrado"
+    )
     return f"{arguments.username} was there already, and is an admin now; the password is the one they had"
 
 

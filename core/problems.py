@@ -99,7 +99,7 @@ WRONG_PASSWORD = _kind(
     "password_actual_incorrecto",
     403,
     "Contraseña actual incorrecta",
-    "Para cambiar la propia contraseña hay que enviar la actual en `password_actual`.",
+    "Para cambiar la propia contraseña o el propio correo hay que enviar la contraseña actual en `password_actual`.",
     "Envíe `password_actual` con la contraseña vigente.",
 )
 NOT_VERIFIED = _kind(
@@ -108,6 +108,13 @@ NOT_VERIFIED = _kind(
     "Cuenta sin verificar",
     "El servicio solo deja iniciar sesión con un correo verificado (`estado` true).",
     "Use el enlace que llegó por correo; un admin también puede verificar la cuenta.",
+)
+BLOCKED = _kind(
+    "cuenta_bloqueada",
+    403,
+    "Cuenta bloqueada",
+    "Un admin bloqueó la cuenta: no puede iniciar ni renovar sesiones.",
+    "Pida a quien opera el servicio que la desbloquee.",
 )
 NO_ROUTE = _kind(
     "ruta_desconocida",
@@ -171,6 +178,13 @@ KEY_IN_USE = _kind(
     "Clave en uso",
     "La primera petición con esta `Idempotency-Key` todavía no terminó.",
     "Espere lo que dice `Retry-After` y repita la misma petición: recibirá la misma respuesta.",
+)
+LAST_ADMIN = _kind(
+    "ultimo_admin",
+    409,
+    "Último admin",
+    "El cambio dejaría usuarios sin ningún admin que no esté bloqueado.",
+    "Nombre antes admin a otro usuario.",
 )
 MOVED_ON = _kind(
     "version_distinta",

@@ -47,7 +47,8 @@ GRANT USAGE ON SCHEMA public TO ventas_app, ventas_lectura;
 
 GRANT SELECT,
       INSERT (username, password, nombre, apellido, direccion, telefono, correo, estado, rol),
-      UPDATE (username, password, nombre, apellido, direccion, telefono, correo, estado, rol, actualizacion, version),
+      UPDATE (username, password, nombre, apellido, direccion, telefono, correo, estado, rol, bloqueado, actualizacion,
+              version),
       DELETE
    ON usuario TO ventas_app;
 
@@ -73,7 +74,8 @@ GRANT SELECT,
    ON idempotencia TO ventas_app;
 
 GRANT SELECT,
-      INSERT (usuario_id, accion, afectado_id, direccion, agente, peticion, antes, despues)
+      INSERT (usuario_id, accion, afectado_id, direccion, agente, peticion, antes, despues),
+      UPDATE (direccion, agente, peticion, antes, despues)  -- of a user who is deleted, whose data go
    ON auditoria TO ventas_app;
 
 GRANT SELECT (usuario_id, tipo, id, correo, clave, creacion, expira, proximo, intentos),
@@ -81,6 +83,12 @@ GRANT SELECT (usuario_id, tipo, id, correo, clave, creacion, expira, proximo, in
       UPDATE (id, correo, clave, creacion, expira, proximo, intentos, enviado, error),
       DELETE
    ON enlace TO ventas_app;
+
+GRANT SELECT (usuario_id, id, tipo, correo, reversible, direccion, creacion, expira, proximo, intentos),
+      INSERT (usuario_id, tipo, correo, reversible, direccion, expira),
+      UPDATE (expira, proximo, intentos, enviado, error),
+      DELETE
+   ON aviso TO ventas_app;
 
 GRANT SELECT,
       INSERT (clave, intentos, ultimo),
@@ -93,7 +101,8 @@ GRANT SELECT (migration_id, applied_at_utc)
 
 -- Reports.
 
-GRANT SELECT (id, username, nombre, apellido, direccion, telefono, correo, creacion, estado, rol, actualizacion, version)
+GRANT SELECT (id, username, nombre, apellido, direccion, telefono, correo, creacion, estado, rol, bloqueado, actualizacion,
+              version)
    ON usuario TO ventas_lectura;
 
 GRANT SELECT

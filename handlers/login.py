@@ -3,7 +3,15 @@
 from core.auth import refresh
 from core.auth.refresh import RefreshToken
 from core.http.endpoint import FORM, Reply, Request, endpoint
-from core.problems import BAD_CREDENTIALS, BAD_REFRESH, BAD_TOKEN_REQUEST, NOT_VERIFIED, THROTTLED, Problem
+from core.problems import (
+    BAD_CREDENTIALS,
+    BAD_REFRESH,
+    BAD_TOKEN_REQUEST,
+    BLOCKED,
+    NOT_VERIFIED,
+    THROTTLED,
+    Problem,
+)
 from core.process.services import Services
 from handlers import throttle
 from handlers.fields import normal
@@ -19,7 +27,7 @@ IDLE_TIMES = 6  # a session lasts at most so many times what its refresh token m
 @endpoint(
     public=True,
     media=[FORM, "application/json"],
-    problems=[BAD_CREDENTIALS, BAD_TOKEN_REQUEST, BAD_REFRESH, NOT_VERIFIED, THROTTLED],
+    problems=[BAD_CREDENTIALS, BAD_TOKEN_REQUEST, BAD_REFRESH, BLOCKED, NOT_VERIFIED, THROTTLED],
 )
 async def token(request: Request, asked: TokenRequest) -> Reply[Token]:
     """Log in, or renew a session.
@@ -62,6 +70,9 @@ async def _verified(request: Request, asked: TokenRequest) -> Credenciales:
     matches = await services.passwords.verify(asked.password, user.password if user else None)
     if user is None or not matches:
         raise await _refused(request, user.id if user else None)
+    if user.bloqueado:
+        await _record_failure(request, user.id, BLOCKED.codigo)
+        raise _blocked()
     if _verified_only(services) and not user.estado:
         await _record_failure(request, user.id, NOT_VERIFIED.codigo)
         detail = "Verifique su correo antes de iniciar sesión"
@@ -97,6 +108,8 @@ async def _renew(request: Request, text: str) -> Token:
         idle=idle_seconds(services),
         verified_only=_verified_only(services),
     )
+    if rotation is not None and rotation.verdict == "blocked":
+        raise _blocked()
     if rotation is None or rotation.verdict == "replayed":
         services.known.forget(used.usuario_id)
         raise _bad_refresh()
@@ -122,6 +135,15 @@ async def _refused(request: Request, usuario_id: int | None) -> Problem:
 async def _record_failure(request: Request, usuario_id: int | None, motivo: str) -> None:
     db = request.services.db
     await auditoria.record(db, "login_fallido", request.origin, affected=usuario_id, motivo=motivo)
+
+
+def _blocked() -> Problem:
+    return Problem(
+        BLOCKED,
+        "La cuenta está bloqueada; hable con quien opera el servicio",
+        headers=[NO_STORE],
+        extra={"error": "invalid_grant"},
+    )
 
 
 def _bad_refresh() -> Problem:

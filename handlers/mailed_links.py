@@ -1,6 +1,6 @@
 """Single-use links: the token that a mail carries, and the page that it leads to."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -16,6 +16,8 @@ from sql.enlaces import Tipo
 
 EXAMPLE_TOKEN = "AAAAAAAAAAcd0xfIhZRIyrT2bZl8kZf_Rj2KKq0c9s0vCq5i0Xh3PA"  # noqa: S105 - of no link
 
+Purpose = Tipo | Literal["deshacer"]
+
 LinkToken = Annotated[
     str,
     Meta(
@@ -28,11 +30,11 @@ LinkToken = Annotated[
 ]
 
 
-def read_token(keys: Keys, tipo: Tipo, token: str) -> Link:
+def read_token(keys: Keys, purpose: Purpose, token: str) -> Link:
     """The link of a token; whether it still is good, only the database knows.
 
-    Raises Problem 422 when the token is not ours, or of another `tipo`."""
-    link = links.read(keys, tipo, token)
+    Raises Problem 422 when the token is not ours, or of another `purpose`."""
+    link = links.read(keys, purpose, token)
     if link is None:
         raise bad_link()
     return link

@@ -68,7 +68,14 @@ async def reset(request: Request, sent: NewPassword) -> Answered:
         if not await enlaces.use(tx, link.usuario_id, "recuperacion", link.id):
             raise bad_link()
         changes = {"password": hashed, "estado": True}
-        await usuarios.update(tx, link.usuario_id, changes, request.origin, accion="password_restablecido")
+        await usuarios.update(
+            tx,
+            link.usuario_id,
+            changes,
+            request.origin,
+            notice=services.mail is not None,
+            accion="password_restablecido",
+        )
     services.known.forget(link.usuario_id)
     return RESET
 

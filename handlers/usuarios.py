@@ -1,5 +1,6 @@
 """Users: who registers, what they may know of each other, and how they change."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,6 +15,7 @@ from core.http.validation import Body
 from core.problems import (
     CROWDED,
     FORBIDDEN,
+    LAST_ADMIN,
     MOVED_ON,
     NO_USER,
     TAKEN,
@@ -29,9 +31,12 @@ from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cur
 from handlers.password_rules import check_password
 from handlers.read_database import reading
 from sql import auditoria, usuarios, usuarios_list
-from sql.usuarios import Change, Perfil, Publico
+from sql.usuarios import Credenciales, Perfil, Publico, Verdict
 
 TAG = "users"
+ADMINS = {"rol", "estado", "bloqueado"}  # what only an admin sets
+
+log = logging.getLogger("ventas")
 
 CREATED = "Usuario creado correctamente"
 UPDATED = Answered("Usuario actualizado correctamente")
@@ -61,7 +66,7 @@ class NewUser(Body, frozen=True):
 
 
 class UserChanges(Body, frozen=True):
-    """Only the fields sent change. `rol` and `estado` are an admin's to set."""
+    """Only the fields sent change. `rol`, `estado` and `bloqueado` are an admin's to set."""
 
     EXAMPLE: ClassVar = {"nombre": "Ana María", "direccion": "San Martín 123"}
 
@@ -75,6 +80,7 @@ class UserChanges(Body, frozen=True):
     direccion: Direccion | None | UnsetType = UNSET
     estado: bool | UnsetType = UNSET
     rol: Rol | UnsetType = UNSET
+    bloqueado: bool | UnsetType = UNSET
 
 
 class WholeUser(NewUser, frozen=True):
@@ -85,6 +91,7 @@ class WholeUser(NewUser, frozen=True):
     password_actual: Password | UnsetType = UNSET
     estado: bool | UnsetType = UNSET
     rol: Rol | UnsetType = UNSET
+    bloqueado: bool | UnsetType = UNSET
 
 
 Prefix = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]+\Z")]
@@ -98,6 +105,7 @@ class UserFilters(ListQuery, frozen=True):
     ] = None
     estado: Annotated[bool | None, Meta(description="whether the correo is verified")] = None
     rol: Rol | None = None
+    bloqueado: Annotated[bool | None, Meta(description="whether an admin keeps them out")] = None
 
 
 @endpoint(
@@ -119,21 +127,18 @@ async def create(request: Request, new: NewUser) -> Created:
     columns["password"] = await services.passwords.hash(new.password)
     with _taken("Error creando usuario"):
         async with services.db.transaction() as tx:
-            id = await usuarios.insert(
-                tx,
-                request.origin,
-                first_admin=services.settings.first_admin == "register",
-                **columns,
-            )
-            await verification.mail(services, tx, id)
-    return Created(CREATED, id)
+            user = await usuarios.insert(tx, request.origin, first_admin=_first_admin(request), **columns)
+            await verification.mail(services, tx, user.id)
+    if user.rol == "admin":
+        log.warning("user %s is admin: the first to register (FIRST_ADMIN=register)", user.id)
+    return Created(CREATED, user.id)
 
 
 @endpoint(admin=True, slow=True, problems=[CROWDED])
 async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
     """List users, by rising id."""
     after = read_cursor(request, "usuarios", query.despues, int) or 0
-    filters = usuarios_list.Filters(query.q and normal(query.q), query.estado, query.rol)
+    filters = usuarios_list.Filters(query.q and normal(query.q), query.estado, query.rol, query.bloqueado)
     heavy = query.q is not None or query.total == "exacto"
     async with reading(request.services, heavy=heavy) as db:
         found = await usuarios_list.page(db, filters, after=after, limit=query.limit + 1)
@@ -170,25 +175,31 @@ async def show_me(request: Request) -> Reply[Perfil]:
     return tagged(request, found.usuario.id, found.version, found.usuario)
 
 
-@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED], example=UPDATED)
+@endpoint(
+    problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, LAST_ADMIN, MOVED_ON, THROTTLED], example=UPDATED
+)
 async def update(request: Request, id: int, changes: UserChanges) -> Answered:
     """Change some fields of a user.
 
-    Oneself; an admin changes anyone, and nobody else sets `rol` or `estado`. One's own `password` changes only with
-    `password_actual`, and ends one's other sessions."""
+    Oneself; an admin changes anyone, and nobody else sets `rol`, `estado` or `bloqueado`. One's own `password` or
+    `correo` changes only with `password_actual`, and ends one's other sessions. The last admin stays one."""
     await _allow_change(request, id)
     return await _update(request, id, shown_id(request), changes)
 
 
-@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED], example=UPDATED)
+@endpoint(
+    problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, LAST_ADMIN, MOVED_ON, THROTTLED], example=UPDATED
+)
 async def update_me(request: Request, changes: UserChanges) -> Answered:
     """Change some fields of one's own.
 
-    `password` changes only with `password_actual`, and ends one's other sessions."""
+    `password` and `correo` change only with `password_actual`, which ends one's other sessions."""
     return await _update(request, request.caller.id, str(request.caller.id), changes)
 
 
-@endpoint(problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, MOVED_ON, THROTTLED], example=UPDATED)
+@endpoint(
+    problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, LAST_ADMIN, MOVED_ON, THROTTLED], example=UPDATED
+)
 async def replace(request: Request, id: int, whole: WholeUser) -> Answered:
     """Replace a user.
 
@@ -197,16 +208,16 @@ async def replace(request: Request, id: int, whole: WholeUser) -> Answered:
     return await _update(request, id, shown_id(request), whole)
 
 
-@endpoint(problems=[FORBIDDEN, NO_USER, MOVED_ON], example=DELETED)
+@endpoint(problems=[FORBIDDEN, NO_USER, LAST_ADMIN, MOVED_ON], example=DELETED)
 async def remove(request: Request, id: int) -> Answered:
     """Delete a user, with their sales.
 
-    Oneself; an admin deletes anyone. It cannot be undone."""
+    Oneself; an admin deletes anyone, but for the last admin while there are other users. It cannot be undone."""
     await _allow_change(request, id)
     return await _remove(request, id, shown_id(request))
 
 
-@endpoint(problems=[NO_USER, MOVED_ON], example=DELETED)
+@endpoint(problems=[NO_USER, LAST_ADMIN, MOVED_ON], example=DELETED)
 async def remove_me(request: Request) -> Answered:
     """Delete oneself, with one's sales.
 
@@ -215,67 +226,81 @@ async def remove_me(request: Request) -> Answered:
 
 
 async def _update(request: Request, id: int, shown: str, changes: UserChanges | WholeUser) -> Answered:
+    services, caller = request.services, request.caller
     columns = _columns(changes)
-    reserved = sorted(columns.keys() & {"rol", "estado"})
-    if reserved and not request.caller.admin:
+    reserved = sorted(columns.keys() & ADMINS)
+    if reserved and not caller.admin:
         await _record_refusal(request, id, reserved)
-        raise Problem(FORBIDDEN, "Solo un admin puede cambiar rol o estado")
+        raise Problem(FORBIDDEN, "Solo un admin puede cambiar rol, estado o bloqueado")
     missing = f"No existe el usuario con el id {shown} por lo tanto no se puede actualizar"
-    mails = False
+    verified, mails = None, False
     if columns.keys() & {"password", "correo"}:
-        known = await usuarios.profile(request.db, id)
+        known = await usuarios.credentials_by_id(request.db, id)
         if known is None:
             raise Problem(NO_USER, missing)
+        now = structs.asdict(known) | columns
         if "password" in columns:
-            columns["password"] = await _new_password(request, known.usuario, changes)
-        mails = not request.caller.admin and _changes_correo(known.usuario, columns)
+            check_password(services.settings, columns["password"], now["username"], now["correo"])
+        if id == caller.id and ("password" in columns or now["correo"] != known.correo):
+            verified = await _verified(request, known, changes.password_actual)
+        if "password" in columns:
+            columns["password"] = await services.passwords.hash(columns["password"])
+        mails = not caller.admin and now["correo"].lower() != known.correo.lower()
     if mails:
         await throttle.verification(request, id)
     with _taken("Error actualizando usuario"):
-        change = await usuarios.update(
+        verdict = await usuarios.update(
             request.db,
             id,
             columns,
             request.origin,
             condition=condition(request.scope, id),
-            keep_session=request.caller.session,
-            vouched=request.caller.admin,
+            verified=verified,
+            keep_session=caller.session,
+            vouched=caller.admin,
+            notice=services.mail is not None,
         )
-    request.services.known.forget(id)
-    _check(change, missing)
+    services.known.forget(id)
+    _check(verdict, missing)
     if mails:
-        await verification.mail(request.services, request.db, id)
+        await verification.mail(services, request.db, id)
+    if services.mail:
+        services.mail.waiting.set()
     return UPDATED
 
 
 async def _remove(request: Request, id: int, shown: str) -> Answered:
-    change = await usuarios.delete(request.db, id, request.origin, condition=condition(request.scope, id))
+    itself = request.caller.admin and request.caller.id == id
+    verdict = await usuarios.delete(
+        request.db,
+        id,
+        request.origin,
+        condition=condition(request.scope, id),
+        first_admin=itself and _first_admin(request),
+    )
     request.services.known.forget(id)
-    _check(change, f"No existe el usuario con el id {shown} por lo tanto no se elimina")
+    _check(verdict, f"No existe el usuario con el id {shown} por lo tanto no se elimina")
     return DELETED
 
 
-async def _new_password(request: Request, known: Perfil, changes: UserChanges | WholeUser) -> str:
-    """The hash of the new password; one's own is changed only by who knows the current one."""
-    passwords = request.services.passwords
-    password = changes.password
-    assert password is not UNSET  # noqa: S101 - the caller looked
-    username = known.username if changes.username is UNSET else changes.username
-    correo = known.correo if changes.correo is UNSET else changes.correo
-    check_password(request.services.settings, password, username, correo)
-    if known.id == request.caller.id:
+async def _verified(request: Request, known: Credenciales, stated: str | UnsetType) -> str:
+    """The caller's hash, which `password_actual` was verified against: who has the token alone changes neither
+    password nor correo."""
+    if stated is not UNSET:
         attempt = await throttle.password_check(request)
-        current = await usuarios.credentials_by_id(request.db, known.id)
-        stated = changes.password_actual
-        if stated is UNSET or current is None or not await passwords.verify(stated, current.password):
-            await _record_refusal(request, known.id, ["password_actual"])
-            raise Problem(WRONG_PASSWORD, "password_actual falta o no es la contraseña actual")
-        await attempt.succeeded()
-    return await passwords.hash(password)
+        if await request.services.passwords.verify(stated, known.password):
+            await attempt.succeeded()
+            return known.password
+    await _record_refusal(request, known.id, ["password_actual"])
+    raise _wrong_password()
 
 
-def _changes_correo(known: Perfil, columns: dict[str, Any]) -> bool:
-    return "correo" in columns and columns["correo"].lower() != known.correo.lower()
+def _wrong_password() -> Problem:
+    return Problem(WRONG_PASSWORD, "password_actual falta o no es la contraseña actual")
+
+
+def _first_admin(request: Request) -> bool:
+    return request.services.settings.first_admin == "register"
 
 
 def _allow(request: Request, id: int) -> None:
@@ -297,11 +322,17 @@ async def _record_refusal(request: Request, id: int, fields: list[str]) -> None:
     )
 
 
-def _check(change: Change, missing: str) -> None:
-    if not change.found:
-        raise Problem(NO_USER, missing)
-    if not change.changed:
-        raise moved_on()
+def _check(verdict: Verdict, missing: str) -> None:
+    match verdict:
+        case "missing":
+            raise Problem(NO_USER, missing)
+        case "moved_on":
+            raise moved_on()
+        case "last_admin":
+            detail = "Es el último admin: nombre a otro antes de quitarle el rol, bloquearlo o eliminarlo"
+            raise Problem(LAST_ADMIN, detail)
+        case "wrong_password":
+            raise _wrong_password()
 
 
 def _columns(sent: NewUser | UserChanges) -> dict[str, Any]:

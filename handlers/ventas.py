@@ -14,8 +14,7 @@ from handlers.keyset_pages import make_cursor, page_headers, read_cursor
 from handlers.read_database import reading
 from handlers.ventas_filters import SalesQuery, UserSalesQuery, filters, owner, whose
 from sql import usuarios, ventas, ventas_list
-from sql.usuarios import Change
-from sql.ventas import Id, Importe, Productos, Venta
+from sql.ventas import Change, Id, Importe, Productos, Venta
 from sql.ventas_list import Place
 
 LIST = "ventas"

@@ -14,6 +14,7 @@ Runner = Database | Pooled | Transaction
 
 Accion = Literal[
     "admin_nombrado",
+    "cambio_deshecho",
     "cambio_rechazado",
     "correo_verificado",
     "login",

@@ -172,11 +172,12 @@ UPDATE enlace
 """
 
 OUTBOX = """
--- enlaces.outbox: how many mails wait, and how long the first has; uses enlace_cola_idx, enlace_expira_idx
+-- enlaces.outbox: how many mails wait, and how long the first has;
+-- uses enlace_cola_idx, enlace_expira_idx, aviso_proximo_idx, aviso_expira_idx
 SELECT count(*), coalesce(extract(epoch FROM now() - min(creacion)), 0)::double precision
-  FROM enlace
- WHERE proximo IS NOT NULL
-   AND expira > now()
+  FROM (SELECT creacion FROM enlace WHERE proximo IS NOT NULL AND expira > now()
+         UNION ALL
+        SELECT creacion FROM aviso WHERE proximo IS NOT NULL AND expira > now()) AS waiting
 """
 
 SWEEP = """
@@ -226,19 +227,19 @@ async def sent(db: Runner, mail: Mailing) -> None:
 
 async def failed(db: Runner, mail: Mailing, error: str, *, again: bool) -> None:
     """Keeps the reason, and plans the next try if there may be one."""
-    await db.run(FAILED, **_key(mail), error=_kept(error), again=again)
+    await db.run(FAILED, **_key(mail), error=kept(error), again=again)
 
 
 async def put_off(db: Runner, mail: Mailing, error: str) -> None:
     """Keeps the reason; the mail is as new as it was before it was claimed."""
-    await db.run(PUT_OFF, **_key(mail), error=_kept(error))
+    await db.run(PUT_OFF, **_key(mail), error=kept(error))
 
 
 def _key(mail: Mailing) -> dict[str, object]:
     return {"usuario_id": mail.usuario_id, "tipo": mail.tipo, "id": mail.id}
 
 
-def _kept(error: str) -> str:
+def kept(error: str) -> str:
     """Up to 200 printable characters."""
     return "".join(filter(str.isprintable, error))[:200]
 

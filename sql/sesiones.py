@@ -37,6 +37,7 @@ WITH owner AS (
       FROM usuario
      WHERE id = %(usuario_id)s
        AND password = %(verified)s
+       AND NOT bloqueado
        AND (estado OR NOT %(verified_only)s)
        FOR NO KEY UPDATE
 ), renewed AS (
@@ -102,7 +103,7 @@ ACTIVE = """
 SELECT asked.n, u.rol
   FROM unnest(%(usuario_id)s::bigint[], %(id)s::bigint[]) WITH ORDINALITY AS asked (usuario_id, id, n)
   JOIN sesion AS s ON s.usuario_id = asked.usuario_id AND s.id = asked.id AND s.fin IS NULL
-  JOIN usuario AS u ON u.id = s.usuario_id
+  JOIN usuario AS u ON u.id = s.usuario_id AND NOT u.bloqueado
 """
 
 PROBE = """

@@ -8,11 +8,12 @@ from core.auth.refresh import RefreshToken
 from core.caller import Origin, Rol
 from core.database.database import Database
 
-Verdict = Literal["rotated", "repeated", "replayed"]
+Verdict = Literal["rotated", "repeated", "replayed", "blocked"]
 
 
 class Rotation(Struct, frozen=True):
-    """What became of a refresh token: `rotated`, `repeated`, or `replayed`, which ended its session.
+    """What became of a refresh token: `rotated`, `repeated`, `replayed`, which ended its session, or `blocked`, which
+    its user is.
 
     `contador` is the number of the token that is good now."""
 
@@ -31,7 +32,8 @@ ROTATE = """
 -- again; an older one ends the session; uses sesion_pkey, usuario_pkey
 WITH held AS (
     SELECT s.usuario_id, s.id, s.contador, u.rol,
-           CASE WHEN s.contador = %(counter)s THEN 'rotated'
+           CASE WHEN u.bloqueado THEN 'blocked'
+                WHEN s.contador = %(counter)s THEN 'rotated'
                 WHEN s.contador = %(counter)s + 1 THEN 'repeated'
                 ELSE 'replayed'
            END AS verdict
@@ -40,10 +42,11 @@ WITH held AS (
      WHERE s.usuario_id = %(usuario_id)s
        AND s.id = %(id)s
        AND s.renovable
-       AND s.fin IS NULL
-       AND s.expira > now()
-       AND s.uso > now() - %(idle)s * interval '1 second'
-       AND (u.estado OR NOT %(verified_only)s)
+       AND (u.bloqueado
+            OR s.fin IS NULL
+            AND s.expira > now()
+            AND s.uso > now() - %(idle)s * interval '1 second'
+            AND (u.estado OR NOT %(verified_only)s))
        FOR NO KEY UPDATE OF s
 ), used AS (
     UPDATE sesion AS s
@@ -52,7 +55,7 @@ WITH held AS (
            direccion = %(address)s,
            agente    = %(agent)s
       FROM held
-     WHERE held.verdict <> 'replayed'
+     WHERE held.verdict IN ('rotated', 'repeated')
        AND s.usuario_id = held.usuario_id
        AND s.id = held.id
 ), ended AS (

@@ -1,6 +1,7 @@
 """Statements on usuario (migrations/0001_create_usuario.sql)."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct, structs
 
@@ -8,11 +9,25 @@ from core.caller import Origin, Rol
 from core.condition import ALWAYS, Condition
 from core.database.database import Database, Pooled, Transaction
 from core.instants import Instant
+from sql import avisos
 from sql.auditoria import Accion
 
 Runner = Database | Pooled | Transaction
 
-COLUMNS = ("username", "password", "nombre", "apellido", "direccion", "telefono", "correo", "estado", "rol")
+NOTICES = 5  # mails a day at most that tell one user of new passwords
+COLUMNS = (
+    "username",
+    "password",
+    "nombre",
+    "apellido",
+    "direccion",
+    "telefono",
+    "correo",
+    "estado",
+    "rol",
+    "bloqueado",
+)
+ENDING = {"password", "correo", "estado", "bloqueado"}  # what may end sessions
 
 
 class Publico(Struct, frozen=True):
@@ -38,9 +53,12 @@ class Perfil(Publico, frozen=True):
 
 class Credenciales(Struct, frozen=True):
     id: int
+    username: str
+    correo: str
     password: str
     rol: Rol
     estado: bool
+    bloqueado: bool
 
 
 class Versioned(Struct, frozen=True):
@@ -63,19 +81,16 @@ class Own(Struct, frozen=True):
         return Own(version, Perfil(*columns))  # type: ignore[arg-type]
 
 
-class Change(Struct, frozen=True):
-    """How a conditional change ended: was there a row, and did it still have the version asked for."""
+class Registered(Struct, frozen=True):
+    """A new user's id, and the rol that they have."""
 
-    found: bool
-    changed: bool
-
-    @staticmethod
-    def of(found: bool, changed: bool, told: object) -> "Change":
-        """Leaves out that every process was told."""
-        return Change(found, changed)
+    id: int
+    rol: Rol
 
 
-NO_CHANGE = Change(found=False, changed=False)
+# How a change ended: there is nobody by that id, the row has not the version asked for, it would leave users without an
+# admin, the password that was verified is not the user's any more, or it is done.
+Verdict = Literal["missing", "moved_on", "last_admin", "wrong_password", "done"]
 
 LOCK_FIRST_ADMIN = """
 -- usuarios.lock_first_admin: registrations take turns while the first of them becomes admin; uses no index
@@ -90,12 +105,43 @@ SELECT id
    FOR NO KEY UPDATE
 """
 
+LOCK_ADMINS = """
+-- usuarios.lock_admins: the same; and of those who make admins fewer each waits for the one before, in the order of id,
+-- so that the next statement sees who is left; uses usuario_pkey, usuario_rol_idx
+SELECT id
+  FROM usuario
+ WHERE id = %(id)s
+    OR rol = 'admin'
+ ORDER BY id
+   FOR NO KEY UPDATE
+"""
+
+LOCK_TO_DELETE = """
+-- usuarios.lock_to_delete: the same for who is to be deleted, with the other admins where it is one;
+-- uses usuario_pkey, usuario_rol_idx
+SELECT id
+  FROM usuario
+ WHERE id = %(id)s
+    OR rol = 'admin' AND EXISTS (SELECT FROM usuario WHERE id = %(id)s AND rol = 'admin')
+ ORDER BY id
+   FOR NO KEY UPDATE
+"""
+
+# Whether u is the only admin who is not blocked.
+ALONE = """u.rol = 'admin' AND NOT u.bloqueado AND NOT EXISTS (
+               SELECT FROM usuario AS other WHERE other.rol = 'admin' AND NOT other.bloqueado AND other.id <> u.id)"""
+
+MOVED_ON = "u.version <> ALL (%(versions)s::bigint[]) OR u.version = ANY (%(others)s::bigint[])"
+
 VALORES = """jsonb_build_object(
                'username', u.username, 'nombre', u.nombre, 'apellido', u.apellido, 'direccion', u.direccion,
-               'telefono', u.telefono, 'correo', u.correo, 'estado', u.estado, 'rol', u.rol)"""
+               'telefono', u.telefono, 'correo', u.correo, 'estado', u.estado, 'rol', u.rol,
+               'bloqueado', u.bloqueado)"""
 
 # As columns: on a sharded cluster RETURNING calls no function that is not immutable.
-RETURNED = "u.id, u.username, u.nombre, u.apellido, u.direccion, u.telefono, u.correo, u.estado, u.rol"
+RETURNED = (
+    "u.id, u.username, u.nombre, u.apellido, u.direccion, u.telefono, u.correo, u.estado, u.rol, u.bloqueado"
+)
 
 INSERT = f"""
 -- usuarios.insert: a new user, recorded; admin if asked to be the first one and none is yet; uses usuario_rol_idx
@@ -111,7 +157,7 @@ WITH created AS (
            {VALORES}
       FROM created AS u
 )
-SELECT id
+SELECT id, rol
   FROM created
 """
 
@@ -133,7 +179,7 @@ SELECT asked.n, u.version, u.id, u.username, u.nombre, u.apellido, u.correo,
 CREDENTIALS = """
 -- usuarios.credentials: who logs in by username or correo (no username has an @);
 -- uses usuario_username_key, usuario_correo_key
-SELECT id, password, rol, estado
+SELECT id, username, correo, password, rol, estado, bloqueado
   FROM usuario
  WHERE lower(username) = lower(%(name)s)
     OR lower(correo) = lower(%(name)s)
@@ -141,16 +187,22 @@ SELECT id, password, rol, estado
 
 CREDENTIALS_BY_ID = """
 -- usuarios.credentials_by_id: the hash that a change of one's own password is checked against; uses usuario_pkey
-SELECT id, password, rol, estado
+SELECT id, username, correo, password, rol, estado, bloqueado
   FROM usuario
  WHERE id = %(id)s
 """
 
 UPDATE = f"""
--- usuarios.update: changes what was sent and records it, ends the sessions that it must, tells every process;
--- uses usuario_pkey, sesion_pkey
+-- usuarios.update: changes what was sent and records it, ends the sessions and links that it must, has the owner told
+-- by mail, tells every process; not what would leave no admin;
+-- uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey
 WITH target AS (
-    SELECT u.id, u.version, u.rol, u.estado, {VALORES} AS valores
+    SELECT u.id, u.rol, u.estado, u.bloqueado, u.correo, {VALORES} AS valores,
+           CASE WHEN {MOVED_ON} THEN 'moved_on'
+                WHEN %(demotes)s AND {ALONE} THEN 'last_admin'
+                WHEN u.password <> %(verified)s THEN 'wrong_password'
+                ELSE 'done'
+           END AS verdict
       FROM usuario AS u
      WHERE u.id = %(id)s
        FOR NO KEY UPDATE
@@ -166,15 +218,19 @@ WITH target AS (
            estado        = coalesce(%(estado)s, u.estado AND (
                                %(vouched)s OR lower(u.correo) = lower(coalesce(%(correo)s, u.correo)))),
            rol           = coalesce(%(rol)s, u.rol),
+           bloqueado     = coalesce(%(bloqueado)s, u.bloqueado),
            actualizacion = now(),
            version       = u.version + 1
       FROM target
      WHERE u.id = target.id
-       AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
-       AND target.version <> ALL (%(others)s::bigint[])
+       AND target.verdict = 'done'
     RETURNING {RETURNED},
+              target.correo AS old_correo,
+              u.correo <> target.correo AS new_correo,
+              %(password)s::text IS NOT NULL AS new_password,
               u.rol <> target.rol AS new_rol,
-              %(password)s::text IS NOT NULL OR (target.estado AND %(estado)s IS FALSE) AS ends,
+              target.estado AND %(estado)s IS FALSE AS unverified,
+              u.bloqueado AND NOT target.bloqueado AS blocked,
               target.valores AS antes
 ), compared AS (
     SELECT u.id, u.antes, {VALORES} AS despues
@@ -184,10 +240,29 @@ WITH target AS (
        SET fin    = now(),
            expira = now()
       FROM changed
-     WHERE changed.ends
+     WHERE (changed.new_password OR changed.new_correo OR changed.unverified OR changed.blocked)
        AND s.usuario_id = changed.id
-       AND s.id <> %(keep)s
+       AND (s.id <> %(keep)s OR changed.blocked)
        AND s.fin IS NULL
+), unlinked AS (
+    DELETE FROM enlace AS e
+     USING changed
+     WHERE (changed.new_password OR changed.new_correo)
+       AND e.usuario_id = changed.id
+), noticed AS (
+    INSERT INTO aviso (usuario_id, tipo, correo, reversible, direccion, expira)
+    SELECT changed.id, what.tipo, changed.old_correo, %(actor)s::bigint IN (0, changed.id), %(address)s,
+           now() + interval '72 hours'
+      FROM changed
+      JOIN (VALUES ('correo'), ('password')) AS what (tipo)
+        ON what.tipo = 'correo' AND changed.new_correo
+        OR what.tipo = 'password' AND changed.new_password AND (
+           SELECT count(*) < {NOTICES}
+             FROM aviso AS a
+            WHERE a.usuario_id = changed.id
+              AND a.tipo = 'password'
+              AND a.creacion > now() - interval '1 day')
+     WHERE %(notice)s
 ), recorded AS (
     INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes, despues)
     SELECT %(actor)s, %(accion)s, new.id, %(address)s, %(agent)s, %(request_id)s,
@@ -198,32 +273,57 @@ WITH target AS (
       LEFT JOIN LATERAL jsonb_each(new.antes) AS old (key, value) ON old.value <> new.despues -> old.key
      GROUP BY new.id
 )
-SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM changed),
-       (SELECT pg_notify('revocacion', id::text) FROM changed WHERE ends OR new_rol)
+SELECT verdict,
+       (SELECT pg_notify('revocacion', id::text)
+          FROM changed
+         WHERE new_password OR new_correo OR unverified OR blocked OR new_rol)
+  FROM target
 """
 
-DELETE = """
--- usuarios.delete: the user and, by cascade, their sales and sessions; recorded, and told to every process;
--- uses usuario_pkey, sesion_pkey, venta_pkey, idempotencia_pkey, enlace_pkey
+# What the audit holds of a person; the keys of antes and despues that are none of these are of the account.
+PERSONAL = "ARRAY['username', 'nombre', 'apellido', 'direccion', 'telefono', 'correo']"
+
+DELETE = f"""
+-- usuarios.delete: the user and, by cascade, their sales and sessions; recorded, and told to every process; the audit
+-- forgets who they were; not the last admin while there are others;
+-- uses usuario_pkey, usuario_rol_idx, sesion_pkey, venta_pkey, idempotencia_pkey, enlace_pkey, aviso_pkey,
+-- auditoria_pkey, auditoria_afectado_id_idx
 WITH target AS (
-    SELECT id, version, jsonb_build_object('username', username, 'correo', correo, 'rol', rol) AS valores
-      FROM usuario
-     WHERE id = %(id)s
+    SELECT u.id, u.rol,
+           CASE WHEN {MOVED_ON} THEN 'moved_on'
+                WHEN {ALONE}
+                 AND (SELECT min(other.id) FROM usuario AS other WHERE other.id <> u.id) IS NOT NULL THEN 'last_admin'
+                ELSE 'done'
+           END AS verdict
+      FROM usuario AS u
+     WHERE u.id = %(id)s
        FOR UPDATE
 ), gone AS (
     DELETE FROM usuario AS u
      USING target
      WHERE u.id = target.id
-       AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
-       AND target.version <> ALL (%(others)s::bigint[])
-    RETURNING u.id, target.valores
+       AND target.verdict = 'done'
+    RETURNING u.id, target.rol
+), anonymous AS (
+    UPDATE auditoria AS a
+       SET direccion = CASE WHEN a.usuario_id IN (0, %(id)s) THEN '' ELSE a.direccion END,
+           agente    = CASE WHEN a.usuario_id IN (0, %(id)s) THEN '' ELSE a.agente END,
+           peticion  = CASE WHEN a.usuario_id IN (0, %(id)s) THEN '' ELSE a.peticion END,
+           antes     = CASE WHEN a.afectado_id = %(id)s THEN a.antes - {PERSONAL} ELSE a.antes END,
+           despues   = CASE WHEN a.afectado_id = %(id)s THEN a.despues - {PERSONAL} ELSE a.despues END
+     WHERE (a.usuario_id = %(id)s OR a.afectado_id = %(id)s)
+       AND EXISTS (SELECT FROM gone)
 ), recorded AS (
     INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes)
-    SELECT %(actor)s, 'usuario_eliminado', id, %(address)s, %(agent)s, %(request_id)s, valores
+    SELECT %(actor)s, 'usuario_eliminado', id,
+           CASE WHEN %(actor)s = id THEN '' ELSE %(address)s END,
+           CASE WHEN %(actor)s = id THEN '' ELSE %(agent)s END,
+           CASE WHEN %(actor)s = id THEN '' ELSE %(request_id)s END,
+           jsonb_build_object('rol', rol)
       FROM gone
 )
-SELECT EXISTS (SELECT FROM target), EXISTS (SELECT FROM gone),
-       (SELECT pg_notify('revocacion', id::text) FROM gone)
+SELECT verdict, (SELECT pg_notify('revocacion', id::text) FROM gone)
+  FROM target
 """
 
 
@@ -234,16 +334,19 @@ async def insert(
     first_admin: bool,
     rol: Rol = "usuario",
     estado: bool = False,
+    correo: str,
     **columns: str | None,
-) -> int:
-    """The new user's id. Raises ConstraintViolated when the username or the correo is taken."""
-    parameters = structs.asdict(origin) | columns | {"first_admin": first_admin, "rol": rol, "estado": estado}
+) -> Registered:
+    """The new user. Raises ConstraintViolated when the username or the correo is taken."""
+    parameters = structs.asdict(origin) | columns
+    parameters |= {"first_admin": first_admin, "rol": rol, "estado": estado, "correo": correo}
     async with db.transaction() as tx:
         if first_admin:
             await tx.run(LOCK_FIRST_ADMIN)
-        id = await tx.one(int, INSERT, **parameters)
-    assert id is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
-    return id
+        registered = await tx.one(Registered, INSERT, **parameters)
+        assert registered is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
+        await avisos.refuse_reserved(tx, correo, registered.id)
+    return registered
 
 
 async def by_id(db: Runner, id: int) -> Versioned | None:
@@ -271,23 +374,44 @@ async def update(
     condition: Condition = ALWAYS,
     keep_session: int = 0,
     vouched: bool = True,
+    notice: bool = False,
+    verified: str | None = None,
     accion: Accion = "usuario_actualizado",
-) -> Change:
-    """Sets the columns in `changes`; a new password or a false `estado` ends every session but `keep_session`.
+) -> Verdict:
+    """Sets the columns in `changes`. A new password or correo, or a false `estado`, ends every session but
+    `keep_session`; `bloqueado` ends them all.
 
-    A new correo turns `estado` false, unless it is `vouched` for.
-    Only a row whose version meets `condition` is changed. Raises ConstraintViolated when the username or the
-    correo is taken."""
+    A new correo turns `estado` false, unless it is `vouched` for. With `notice` the correo that the user had is told of
+    a new password or correo. Only a row whose version meets `condition` is changed and, with `verified`, that has this
+    hash. Raises ConstraintViolated when the username or the correo is taken."""
+    demotes = changes.get("rol") == "usuario" or changes.get("bloqueado") is True
     parameters = {**dict.fromkeys(COLUMNS), **changes, **structs.asdict(origin), **structs.asdict(condition)}
-    parameters |= {"id": id, "keep": keep_session, "vouched": vouched, "accion": accion}
-    parameters["sets_direccion"] = "direccion" in changes
-    if not changes.keys() & {"password", "estado"}:
-        return await db.one(Change.of, UPDATE, **parameters) or NO_CHANGE
+    parameters |= {"id": id, "keep": keep_session, "vouched": vouched, "verified": verified, "accion": accion}
+    parameters |= {"sets_direccion": "direccion" in changes, "demotes": demotes, "notice": notice}
+    if not (demotes or changes.keys() & ENDING):
+        return await db.one(_verdict, UPDATE, **parameters) or "missing"
     async with db.transaction() as tx:
-        await tx.run(LOCK, id=id)
-        return await tx.one(Change.of, UPDATE, **parameters) or NO_CHANGE
+        await tx.run(LOCK_ADMINS if demotes else LOCK, id=id)
+        verdict: Verdict = await tx.one(_verdict, UPDATE, **parameters) or "missing"
+        if verdict == "done" and "correo" in changes:
+            await avisos.refuse_reserved(tx, str(changes["correo"]), id)
+        return verdict
 
 
-async def delete(db: Runner, id: int, origin: Origin, *, condition: Condition = ALWAYS) -> Change:
+async def delete(
+    db: Runner, id: int, origin: Origin, *, condition: Condition = ALWAYS, first_admin: bool = False
+) -> Verdict:
+    """Deletes a user; the last admin only when there is nobody else.
+
+    With `first_admin`, who registers meanwhile waits, and becomes admin if none is left."""
     parameters = structs.asdict(origin) | structs.asdict(condition)
-    return await db.one(Change.of, DELETE, id=id, **parameters) or NO_CHANGE
+    async with db.transaction() as tx:
+        if first_admin:
+            await tx.run(LOCK_FIRST_ADMIN)
+        await tx.run(LOCK_TO_DELETE, id=id)
+        return await tx.one(_verdict, DELETE, id=id, **parameters) or "missing"
+
+
+def _verdict(verdict: Verdict, told: object) -> Verdict:
+    """Leaves out that every process was told."""
+    return verdict

@@ -12,6 +12,7 @@ class Filters(Struct, frozen=True):
     q: str | None = None
     estado: bool | None = None
     rol: Rol | None = None
+    bloqueado: bool | None = None
 
     def choose(self, by_prefix: str, by_rol: str, plain: str) -> str:
         """The statement whose index serves these filters."""
@@ -21,7 +22,8 @@ class Filters(Struct, frozen=True):
     def parameters(self) -> dict[str, object]:
         """What the statements name; every text from `low` up to `high` begins with q."""
         q = self.q or ""
-        return {"low": q, "high": q + chr(0x10FFFF), "estado": self.estado, "rol": self.rol}
+        chosen: dict[str, object] = {"estado": self.estado, "rol": self.rol, "bloqueado": self.bloqueado}
+        return {**chosen, "low": q, "high": q + chr(0x10FFFF)}
 
 
 EVERYONE = Filters()
@@ -45,6 +47,7 @@ SELECT id, username, nombre, apellido, correo
   FROM usuario
  WHERE id > %(after)s
    AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
+   AND (%(bloqueado)s::boolean IS NULL OR bloqueado = %(bloqueado)s)
  ORDER BY id
  LIMIT %(limit)s
 """
@@ -58,6 +61,7 @@ SELECT id, username, nombre, apellido, correo
  WHERE rol = ANY (ARRAY[%(rol)s])
    AND id > %(after)s
    AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
+   AND (%(bloqueado)s::boolean IS NULL OR bloqueado = %(bloqueado)s)
  ORDER BY rol, id
  LIMIT %(limit)s
 """
@@ -68,6 +72,7 @@ MATCHING = """
         OR lower(nombre) ~>=~ lower(%(low)s) AND lower(nombre) ~<~ lower(%(high)s)
         OR lower(apellido) ~>=~ lower(%(low)s) AND lower(apellido) ~<~ lower(%(high)s))
    AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
+   AND (%(bloqueado)s::boolean IS NULL OR bloqueado = %(bloqueado)s)
    AND (%(rol)s::text IS NULL OR rol = %(rol)s)"""
 
 PAGE_BY_PREFIX = f"""
@@ -89,6 +94,7 @@ COUNT = """
 SELECT count(*)
   FROM usuario
  WHERE (%(estado)s::boolean IS NULL OR estado = %(estado)s)
+   AND (%(bloqueado)s::boolean IS NULL OR bloqueado = %(bloqueado)s)
    AND (%(rol)s::text IS NULL OR rol = %(rol)s)
 """
 

@@ -8,7 +8,6 @@ from msgspec import Meta, Struct, structs
 from core.condition import Condition
 from core.database.database import Database, Pooled, Transaction
 from core.instants import Instant
-from sql.usuarios import Change
 
 Runner = Database | Pooled | Transaction
 
@@ -37,6 +36,13 @@ class Versioned(Struct, frozen=True):
     @staticmethod
     def of(version: int, *columns: object) -> "Versioned":
         return Versioned(version, Venta(*columns))  # type: ignore[arg-type]
+
+
+class Change(Struct, frozen=True):
+    """How a conditional change ended: was there a row, and did it still have the version asked for."""
+
+    found: bool
+    changed: bool
 
 
 class Insertion(Struct, frozen=True):

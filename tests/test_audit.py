@@ -74,6 +74,7 @@ def test_who_registers_is_recorded(ana, beto):
         "correo": "beto@example.com",
         "estado": False,
         "rol": "usuario",
+        "bloqueado": False,
     }
 
 
@@ -82,11 +83,62 @@ def test_who_is_deleted_is_recorded(ana, beto):
 
     record = last(ana, "usuario_eliminado")
     assert (record["usuario_id"], record["afectado_id"]) == (ana.id, beto.id)
-    assert record["antes"] == {"username": "beto", "correo": "beto@example.com", "rol": "usuario"}
+    assert (record["direccion"], record["antes"]) == ("127.0.0.1", {"rol": "usuario"})
+
+
+@pytest.mark.parametrize("oneself", [True, False])
+def test_of_who_is_deleted_the_audit_keeps_what_when_and_ids_alone(ana, carla, api, rows, oneself):
+    secrets = {"nombre": "Zacarías", "apellido": "Zorro", "direccion": "Zeta 7", "telefono": "+54 99 7777"}
+    agent = {"User-Agent": "zafiro/1.0", "X-Request-ID": "zeta"}
+    answer = api.post("/user/", json=new_user("zoe", **secrets, correo="zoe@zzz.example"), headers=agent)
+    zoe = {"Authorization": f"Bearer {log_in(api, 'zoe')}", **agent}
+    api.patch("/user/me", json={"telefono": "777 77 77", "direccion": None}, headers=zoe)
+    api.patch("/user/me", json={"correo": "z@zzz.example", "password_actual": PASSWORD}, headers=zoe)
+    ana.patch(f"/user/{answer.json()['id']}", json={"nombre": "Zulema", "estado": True})
+    api.patch(f"/user/{carla.id}", json={"nombre": "X"}, headers=zoe)
+    api.post("/login/", data={"username": "zoe", "password": "equivocada"}, headers=agent)
+    before = records(ana)
+
+    who, headers = ("me", zoe) if oneself else (answer.json()["id"], dict(ana.headers))
+    assert api.delete(f"/user/{who}", headers=headers).status_code == 200
+
+    text = json.dumps(records(ana), ensure_ascii=False).lower()
+    for secret in ("zoe", "zzz.example", "zacar", "zorro", "zeta", "7777", "777 77", "zulema", "zafiro"):
+        assert secret not in text
+    kept = [(r["id"], r["creacion"], r["accion"], r["usuario_id"], r["afectado_id"]) for r in records(ana)]
+    assert kept[1:] == [
+        (r["id"], r["creacion"], r["accion"], r["usuario_id"], r["afectado_id"]) for r in before
+    ]
+    of_zoe = f"WHERE afectado_id = {answer.json()['id']} AND usuario_id <> {ana.id}"
+    assert rows(f"SELECT DISTINCT direccion, agente, peticion FROM auditoria {of_zoe}") == [("", "", "")]
+    [named] = records(ana, accion="usuario_actualizado", usuario_id=ana.id)
+    assert (named["direccion"], named["antes"], named["despues"]) == (
+        "127.0.0.1",
+        {"estado": False},
+        {"estado": True},
+    )
+    assert {r["direccion"] for r in records(ana, usuario_id=carla.id)} == {"127.0.0.1"}
+
+
+def test_a_deletion_that_is_refused_leaves_the_audit_as_it_was(ana, beto):
+    before = records(ana)
+    problem(ana.delete(f"/user/{beto.id}", headers={"If-Match": '"99"'}), 412, "version_distinta")
+    problem(ana.delete("/user/me"), 409, "ultimo_admin")
+    assert records(ana) == before
+
+
+def test_of_an_admin_who_is_deleted_it_keeps_what_they_did_to_others(ana, beto, carla):
+    ana.patch(f"/user/{beto.id}", json={"rol": "admin"})
+    beto.patch(f"/user/{carla.id}", json={"nombre": "Carola"})
+    ana.delete(f"/user/{beto.id}")
+
+    [record] = records(ana, usuario_id=beto.id, afectado_id=carla.id)
+    assert (record["direccion"], record["agente"], record["despues"]) == ("", "", {"nombre": "Carola"})
 
 
 def test_a_refused_change_leaves_no_record_of_a_change(ana, beto):
-    problem(beto.patch("/user/me", json={"correo": "ana@example.com"}), 409, "usuario_repetido")
+    change = {"correo": "ana@example.com", "password_actual": PASSWORD}
+    problem(beto.patch("/user/me", json=change), 409, "usuario_repetido")
     problem(ana.delete(f"/user/{beto.id}", headers={"If-Match": '"99"'}), 412, "version_distinta")
 
     assert records(ana, accion="usuario_actualizado") == []

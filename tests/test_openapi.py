@@ -114,6 +114,7 @@ def test_the_examples_work(ana, postbox, connect):
         ("PUT /user/{id}", "application/json"): "password_actual_incorrecto",
         ("POST /user/verificar", "application/json"): "enlace_invalido",
         ("POST /login/restablecer", "application/json"): "enlace_invalido",
+        ("POST /login/deshacer", "application/json"): "enlace_invalido",
     }
 
 

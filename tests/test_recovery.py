@@ -95,7 +95,7 @@ def test_a_new_password_ends_it(site, token):
 
 def test_a_new_correo_ends_it(site, token):
     site.headers["authorization"] = f"Bearer {log_in(site, 'beto')}"
-    site.patch("/user/me", json={"correo": "otro@example.com"})
+    site.patch("/user/me", json={"correo": "otro@example.com", "password_actual": PASSWORD})
 
     problem(_reset(site, token), 422, "enlace_invalido")
 

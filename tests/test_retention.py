@@ -13,7 +13,7 @@ from app import sweeps
 from commands.main import main
 from core.database.database import Database
 from core.process import start
-from sql import auditoria_months, enlaces, idempotencia, intentos, sesiones
+from sql import auditoria_months, avisos, enlaces, idempotencia, intentos, sesiones
 
 Rows = Callable[..., list[tuple]]
 
@@ -41,6 +41,12 @@ SELECT n, 'recuperacion', 'x@example.com', sha256('x'), now() - interval '9 days
        now() + CASE WHEN n > 2000 THEN interval '1 hour' ELSE interval '-8 days' END
   FROM generate_series(1, 2100) AS n
 """,
+    "aviso": """
+INSERT INTO aviso (usuario_id, tipo, correo, reversible, creacion, expira)
+SELECT n, 'correo', 'x@example.com', true, now() - interval '11 days',
+       now() + CASE WHEN n > 2000 THEN interval '1 hour' ELSE interval '-8 days' END
+  FROM generate_series(1, 2100) AS n
+""",
     "intento": """
 INSERT INTO intento (clave, intentos, ultimo, conocida)
 SELECT substr(sha256(n::text::bytea), 1, 16), 1,
@@ -54,6 +60,7 @@ SWEEPS: dict[str, Callable[[Database], Awaitable[int]]] = {
     "sesion": sesiones.sweep,
     "idempotencia": idempotencia.sweep,
     "enlace": enlaces.sweep,
+    "aviso": avisos.sweep,
     "intento": intentos.sweep,
 }
 
@@ -99,7 +106,7 @@ def test_a_sweep_takes_a_small_batch_at_a_time(table: str, database: str, old: N
     assert 0 < asyncio.run(first_batch()) <= 1000
 
 
-@pytest.mark.parametrize("table", ["enlace", "intento"])
+@pytest.mark.parametrize("table", ["enlace", "aviso", "intento"])
 def test_a_sweep_leaves_alone_what_somebody_works_on(
     table: str, database: str, rows: Rows, old: None
 ) -> None:

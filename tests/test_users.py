@@ -148,7 +148,8 @@ def test_a_null_direccion_takes_it_away(beto):
 
 
 def test_a_change_to_a_taken_correo_is_refused(ana, beto):
-    answer = beto.patch("/user/me", json={"correo": "ANA@example.com", "nombre": "Otro"})
+    change = {"correo": "ANA@example.com", "nombre": "Otro", "password_actual": PASSWORD}
+    answer = beto.patch("/user/me", json=change)
 
     body = problem(answer, 409, "usuario_repetido")
     assert body["detail"] == "Error actualizando usuario: el correo ya está en uso"

@@ -30,13 +30,16 @@ class Passwords:
         self.rounds = rounds
         self.waiting = 0
         self._threads = ThreadPoolExecutor(THREADS, "bcrypt", initializer=_yield_to_requests)
-        # A well-formed hash that no password has: verifying against it takes the time of a real one.
-        self._decoy = bcrypt.gensalt(rounds).decode() + "." * 31
+        self._decoy = self.of_nobody()  # verifying against it takes the time of a real one
 
     async def hash(self, password: str) -> str:
         """The bcrypt hash of at most 72 bytes of UTF-8."""
         hashed = await self._run(bcrypt.hashpw, password.encode(), bcrypt.gensalt(self.rounds))
         return hashed.decode()
+
+    def of_nobody(self) -> str:
+        """A well-formed hash that no password has; each is another."""
+        return bcrypt.gensalt(self.rounds).decode() + "." * 31
 
     async def verify(self, password: str, hashed: str | None) -> bool:
         """Whether `hashed` is of `password`. With None (no such user) it takes as long, and is False."""

@@ -7,7 +7,7 @@
 
 -- What stays on the coordinator, and why:
 -- auditoria: local; lists read it across all users, newest first, and a month is dropped at once.
--- enlace: local; a row or two per user, and a queue of mails that is read across all users.
+-- enlace, aviso: local; a row or two per user, and a queue of mails that is read across all users.
 -- intento: local; a few counters, unlogged, that belong to no user.
 
 -- A foreign key to a table that is not yet on every node would stop what follows.
@@ -15,6 +15,7 @@ ALTER TABLE venta DROP CONSTRAINT venta_usuario_id_fkey;
 ALTER TABLE sesion DROP CONSTRAINT sesion_usuario_id_fkey;
 ALTER TABLE idempotencia DROP CONSTRAINT idempotencia_usuario_id_fkey;
 ALTER TABLE enlace DROP CONSTRAINT enlace_usuario_id_fkey;
+ALTER TABLE aviso DROP CONSTRAINT aviso_usuario_id_fkey;
 
 SELECT create_reference_table('usuario');
 SELECT create_distributed_table('venta', 'usuario_id', colocate_with => 'none');
@@ -28,6 +29,8 @@ ALTER TABLE sesion ADD CONSTRAINT sesion_usuario_id_fkey
 ALTER TABLE idempotencia ADD CONSTRAINT idempotencia_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 ALTER TABLE enlace ADD CONSTRAINT enlace_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE aviso ADD CONSTRAINT aviso_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 
 -- The rows that were copied to the shards are still on the coordinator, where nobody sees them: only disk.

@@ -8,6 +8,7 @@ ALTER TABLE venta DROP CONSTRAINT venta_usuario_id_fkey;
 ALTER TABLE sesion DROP CONSTRAINT sesion_usuario_id_fkey;
 ALTER TABLE idempotencia DROP CONSTRAINT idempotencia_usuario_id_fkey;
 ALTER TABLE enlace DROP CONSTRAINT enlace_usuario_id_fkey;
+ALTER TABLE aviso DROP CONSTRAINT aviso_usuario_id_fkey;
 
 BEGIN;
 CREATE TABLE usuario_local (LIKE usuario INCLUDING ALL EXCLUDING INDEXES);
@@ -68,4 +69,6 @@ ALTER TABLE sesion ADD CONSTRAINT sesion_usuario_id_fkey
 ALTER TABLE idempotencia ADD CONSTRAINT idempotencia_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 ALTER TABLE enlace ADD CONSTRAINT enlace_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE aviso ADD CONSTRAINT aviso_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;

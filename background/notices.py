@@ -1,0 +1,33 @@
+"""The mails that tell a user of a changed correo or password, and give the account back to who did not change it."""
+
+from email.message import EmailMessage
+
+from background.letters import message, use
+from sql.avisos import Notice, Tipo
+
+SUBJECTS: dict[Tipo, str] = {
+    "correo": "Cambió el correo de su cuenta",
+    "password": "Cambió la contraseña de su cuenta",
+}
+UNDO = (
+    "El enlace sirve una sola vez y durante 72 horas: vuelve a poner este correo en la cuenta, cierra todas sus "
+    "sesiones, anula su contraseña y envía a este correo otro enlace para elegir una nueva."
+)
+
+
+def compose(notice: Notice, token: str, *, sender: str, public_url: str) -> EmailMessage:
+    """What was changed, when and from where; and, unless an admin did it, the link that undoes it.
+
+    Nothing in it was chosen by a user, nor does it tell where an admin was."""
+    subject = SUBJECTS[notice.tipo]
+    when = f"{notice.creacion:%Y-%m-%d %H:%M} UTC"
+    if not notice.reversible:
+        told = f"{subject} ({when}): lo hizo un admin del servicio."
+        otherwise = "Si no lo esperaba, hable con quien opera el servicio."
+        plain, html = f"{told}\n\n{otherwise}\n", f"<p>{told}</p><p>{otherwise}</p>"
+    else:
+        told = f"{subject} ({when}, desde la dirección {notice.direccion or 'desconocida'})."
+        how, link = use("/login/deshacer", '{"token"}', token, public_url)
+        plain = f"{told}\n\nSi fue usted, no haga nada. Si no fue usted, {how}\n\n{UNDO}\n"
+        html = f"<p>{told}</p><p>Si fue usted, no haga nada. Si no fue usted, {link}</p><p>{UNDO}</p>"
+    return message(notice.id, notice.correo, subject, sender, plain=plain, html=html)

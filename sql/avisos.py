@@ -1,0 +1,180 @@
+"""Statements on aviso (migrations/0008_protect_usuario.sql): mails that tell of a changed correo or password.
+
+The change itself writes them: usuarios.update."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from core.database.database import Database, Transaction
+from core.problems import violated
+from sql.enlaces import kept
+
+Runner = Database | Transaction
+
+Tipo = Literal["correo", "password"]
+
+
+class Notice(Struct, frozen=True):
+    """A mail that is to leave now, for `correo`: what was changed, when, and from which address.
+
+    It carries a link when it is `reversible`; an admin's change is not."""
+
+    usuario_id: int
+    id: UUID
+    tipo: Tipo
+    correo: str
+    reversible: bool
+    direccion: str
+    creacion: datetime
+
+
+CLAIM = """
+-- avisos.claim: the mail that has waited longest; nobody else tries it for two minutes;
+-- uses aviso_proximo_idx, aviso_pkey
+WITH due AS (
+    SELECT usuario_id, id
+      FROM aviso
+     WHERE proximo <= now()
+       AND expira > now()
+     ORDER BY proximo
+     LIMIT 1
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE aviso AS a
+   SET proximo  = now() + interval '2 minutes',
+       intentos = a.intentos + 1
+  FROM due
+ WHERE a.usuario_id = due.usuario_id
+   AND a.id = due.id
+RETURNING a.usuario_id, a.id, a.tipo, a.correo, a.reversible, a.direccion, a.creacion
+"""
+
+SENT = """
+-- avisos.sent: the mail left; its link is good for 72 hours from now; uses aviso_pkey
+UPDATE aviso
+   SET enviado = now(),
+       expira  = now() + interval '72 hours',
+       proximo = NULL,
+       error   = NULL
+ WHERE usuario_id = %(usuario_id)s
+   AND id = %(id)s
+"""
+
+FAILED = """
+-- avisos.failed: the mail did not leave; tries again after 5 s, 20 s, 80 s, 320 s and then every 15 minutes, or, after
+-- ten tries or an answer that no try can change, never; uses aviso_pkey
+WITH plan AS MATERIALIZED (
+    SELECT usuario_id, id,
+           CASE WHEN %(again)s AND intentos < 10
+                THEN now() + least(5 * 4 ^ (intentos - 1), 900) * interval '1 second' END AS proximo
+      FROM aviso
+     WHERE usuario_id = %(usuario_id)s
+       AND id = %(id)s
+)
+UPDATE aviso AS a
+   SET error   = %(error)s,
+       proximo = plan.proximo
+  FROM plan
+ WHERE a.usuario_id = plan.usuario_id
+   AND a.id = plan.id
+"""
+
+PUT_OFF = """
+-- avisos.put_off: the mail server is away, which is no failure of this mail: it has lost no try; uses aviso_pkey
+UPDATE aviso
+   SET error    = %(error)s,
+       intentos = intentos - 1,
+       proximo  = now() + interval '5 seconds'
+ WHERE usuario_id = %(usuario_id)s
+   AND id = %(id)s
+"""
+
+USE = """
+-- avisos.use: the correo that a link puts back, if it has not ended yet; ends it and the later ones, which may have
+-- gone to who changed the account; the user's row is locked first; uses usuario_pkey, aviso_pkey
+WITH owner AS (
+    SELECT id
+      FROM usuario
+     WHERE id = %(usuario_id)s
+       FOR NO KEY UPDATE
+), used AS (
+    SELECT a.usuario_id, a.correo, a.creacion
+      FROM aviso AS a
+      JOIN owner ON owner.id = a.usuario_id
+     WHERE a.id = %(id)s
+       AND a.reversible
+       AND a.expira > now()
+       FOR UPDATE OF a
+), ended AS (
+    DELETE FROM aviso AS a
+     USING used
+     WHERE a.usuario_id = used.usuario_id
+       AND a.creacion >= used.creacion
+)
+SELECT correo
+  FROM used
+"""
+
+RESERVED = """
+-- avisos.reserved: whether a correo was another user's until lately, who may still take it back; uses aviso_correo_idx
+SELECT EXISTS (
+       SELECT FROM aviso
+        WHERE lower(correo) = lower(%(correo)s)
+          AND reversible
+          AND expira > now()
+          AND usuario_id <> %(usuario_id)s)
+"""
+
+SWEEP = """
+-- avisos.sweep: forgets some of those that ended a week ago; uses aviso_expira_idx, aviso_pkey
+WITH over AS (
+    SELECT usuario_id, id
+      FROM aviso
+     WHERE expira < now() - interval '7 days'
+     ORDER BY expira
+     LIMIT 100
+       FOR UPDATE SKIP LOCKED
+)
+DELETE FROM aviso AS a
+ USING over
+ WHERE a.usuario_id = over.usuario_id
+   AND a.id = over.id
+"""
+
+
+async def claim(db: Runner) -> Notice | None:
+    return await db.one(Notice, CLAIM)
+
+
+async def sent(db: Runner, mail: Notice) -> None:
+    await db.run(SENT, usuario_id=mail.usuario_id, id=mail.id)
+
+
+async def failed(db: Runner, mail: Notice, error: str, *, again: bool) -> None:
+    """Keeps the reason, and plans the next try if there may be one."""
+    await db.run(FAILED, usuario_id=mail.usuario_id, id=mail.id, error=kept(error), again=again)
+
+
+async def put_off(db: Runner, mail: Notice, error: str) -> None:
+    """Keeps the reason; the mail is as new as it was before it was claimed."""
+    await db.run(PUT_OFF, usuario_id=mail.usuario_id, id=mail.id, error=kept(error))
+
+
+async def use(tx: Transaction, usuario_id: int, id: UUID) -> str | None:
+    """The correo that the link puts back, or None when it was not good any more; from here on it is not."""
+    return await tx.one(str, USE, usuario_id=usuario_id, id=id)
+
+
+async def refuse_reserved(tx: Transaction, correo: str, usuario_id: int) -> None:
+    """Raises ConstraintViolated when another user, who had this correo until lately, may still take it back.
+
+    It is asked after the change, in its transaction: whoever gave the correo up has committed by then."""
+    if await tx.one(bool, RESERVED, correo=correo, usuario_id=usuario_id):
+        raise violated("usuario_correo_key")
+
+
+async def sweep(db: Runner) -> int:
+    return await db.run(SWEEP)

@@ -1,0 +1,277 @@
+"""A changed correo or password: who is told, and how the account is taken back."""
+
+import threading
+
+import httpx
+import pytest
+from conftest import PASSWORD, log_in, member, new_user, problem
+from postbox import TOKEN, token_of
+from test_refresh import bearer, offline, refused, renew
+
+from core.auth.password_hashes import Passwords
+
+UNDONE = {
+    "respuesta": "La cuenta vuelve a tener este correo; le enviamos un enlace para elegir otra contraseña"
+}
+NEW = "una clave distinta"
+STOLEN = {"correo": "malo@example.com", "password_actual": PASSWORD}
+
+
+@pytest.fixture
+def site(connect, postbox) -> httpx.Client:
+    """A client of a server that sends mail, where Ana and Beto have theirs already."""
+    api = connect(MAIL_URL=postbox.url)
+    for username in ("ana", "beto"):
+        api.post("/user/", json=new_user(username))
+        postbox.mail()
+    return api
+
+
+@pytest.fixture
+def beto(site) -> dict[str, str]:
+    return {"Authorization": f"Bearer {log_in(site, 'beto')}"}
+
+
+def mails(postbox, count: int) -> dict[str, object]:
+    """The next mails, by their subject and recipient."""
+    found = [postbox.mail() for _ in range(count)]
+    return {f"{mail['Subject']} → {mail['To']}": mail for mail in found}
+
+
+def undo(client: httpx.Client, token: str) -> httpx.Response:
+    return client.post("/login/deshacer", json={"token": token})
+
+
+def stolen(site: httpx.Client, beto: dict[str, str], postbox) -> str:
+    """Beto's correo is changed by who has his password; the token that his old correo gets."""
+    assert site.patch("/user/me", json=STOLEN, headers=beto).status_code == 200
+    return token_of(mails(postbox, 2)["Cambió el correo de su cuenta → beto@example.com"])
+
+
+@pytest.mark.parametrize("stated", [{}, {"password_actual": "otra cosa"}])
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_a_stolen_token_changes_no_correo(site, beto, stated, method):
+    body = {"correo": "malo@example.com"} | stated
+    if method == "PUT":
+        body = new_user("beto", correo="malo@example.com") | stated
+    answer = site.request(method, "/user/2", json=body, headers=beto)
+
+    detail = problem(answer, 403, "password_actual_incorrecto")["detail"]
+    assert detail == "password_actual falta o no es la contraseña actual"
+    assert site.get("/user/me", headers=beto).json()["correo"] == "beto@example.com"
+
+
+def test_an_admins_own_correo_needs_the_password_too(site):
+    ana = {"Authorization": f"Bearer {log_in(site, 'ana')}"}
+    answer = site.patch("/user/1", json={"correo": "malo@example.com"}, headers=ana)
+    problem(answer, 403, "password_actual_incorrecto")
+
+
+def test_what_stays_as_it_is_needs_no_password(site, beto):
+    change = {"correo": "beto@example.com", "nombre": "Norberto"}
+    assert site.patch("/user/me", json=change, headers=beto).status_code == 200
+
+
+def test_a_new_correo_ends_the_other_sessions_and_keeps_this_one(site, beto):
+    other = offline(site, "beto")
+
+    assert site.patch("/user/me", json=STOLEN, headers=beto).status_code == 200
+
+    assert site.get("/user/me", headers=beto).status_code == 200
+    problem(site.get("/user/me", headers=bearer(other)), 401, "token_invalido")
+    refused(renew(site, other["refresh_token"]))
+
+
+def test_the_old_address_is_told_what_when_and_from_where(site, beto, postbox):
+    site.patch("/user/me", json=STOLEN | {"username": "malo"}, headers=beto)
+
+    told = mails(postbox, 2)["Cambió el correo de su cuenta → beto@example.com"]
+    text = told.get_body(("plain",)).get_content()
+    assert text.startswith("Cambió el correo de su cuenta (20")
+    assert "desde la dirección 127.0.0.1" in text
+    assert "durante 72 horas" in text
+    assert "malo" not in told.as_string()
+
+
+def test_it_puts_the_correo_back_ends_every_session_and_opens_a_recovery(site, beto, postbox, rows):
+    token = stolen(site, beto, postbox)
+    thief = offline(site, "beto")
+
+    assert undo(site, token).json() == UNDONE
+
+    assert rows("SELECT correo, estado FROM usuario WHERE id = 2") == [("beto@example.com", True)]
+    for headers in (beto, bearer(thief)):
+        problem(site.get("/user/me", headers=headers), 401, "token_invalido")
+    refused(renew(site, thief["refresh_token"]))
+    assert site.post("/login/", data={"username": "beto", "password": PASSWORD}).status_code in (400, 401)
+    recovery = postbox.mail()
+    assert (recovery["To"], recovery["Subject"]) == ("beto@example.com", "Elija una contraseña nueva")
+    reset = {"token": token_of(recovery), "password": NEW}
+    assert site.post("/login/restablecer", json=reset).status_code == 200
+    log_in(site, "beto", NEW)
+
+
+def test_a_changed_password_is_told_and_undone_as_well(site, beto, postbox, rows):
+    site.patch("/user/me", json={"password": NEW, "password_actual": PASSWORD}, headers=beto)
+    told = mails(postbox, 1)["Cambió la contraseña de su cuenta → beto@example.com"]
+
+    assert undo(site, token_of(told)).json() == UNDONE
+
+    assert site.post("/login/", data={"username": "beto", "password": NEW}).status_code in (400, 401)
+
+
+def test_the_oldest_link_wins_over_those_that_the_thief_was_sent(site, beto, postbox, rows):
+    first = stolen(site, beto, postbox)
+    again = {"correo": "otro@example.com", "password_actual": PASSWORD}
+    site.patch("/user/me", json=again, headers=beto)
+    thiefs = token_of(mails(postbox, 2)["Cambió el correo de su cuenta → malo@example.com"])
+
+    assert undo(site, thiefs).status_code == 200
+    assert rows("SELECT correo FROM usuario WHERE id = 2") == [("malo@example.com",)]
+    assert undo(site, first).status_code == 200
+
+    assert rows("SELECT correo FROM usuario WHERE id = 2") == [("beto@example.com",)]
+    problem(undo(site, thiefs), 422, "enlace_invalido")
+
+
+def test_once_undone_the_thiefs_links_are_void(site, beto, postbox):
+    first = stolen(site, beto, postbox)
+    site.patch("/user/me", json={"correo": "otro@example.com", "password_actual": PASSWORD}, headers=beto)
+    thiefs = token_of(mails(postbox, 2)["Cambió el correo de su cuenta → malo@example.com"])
+
+    assert undo(site, first).status_code == 200
+
+    problem(undo(site, thiefs), 422, "enlace_invalido")
+    problem(undo(site, first), 422, "enlace_invalido")
+
+
+def test_of_two_links_at_once_the_older_one_wins(site, beto, postbox, rows):
+    tokens = [stolen(site, beto, postbox)]
+    site.patch("/user/me", json={"correo": "otro@example.com", "password_actual": PASSWORD}, headers=beto)
+    tokens.append(token_of(mails(postbox, 2)["Cambió el correo de su cuenta → malo@example.com"]))
+    threads = [threading.Thread(target=undo, args=(site, token)) for token in tokens * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert rows("SELECT correo FROM usuario WHERE id = 2") == [("beto@example.com",)]
+
+
+def test_it_is_good_for_72_hours_from_its_leaving(site, beto, postbox, rows):
+    token = stolen(site, beto, postbox)
+    assert rows("SELECT expira - enviado = interval '72 hours' FROM aviso") == [(True,)]
+
+    rows("UPDATE aviso SET creacion = now() - interval '73 h', expira = now() - interval '1 s'")
+
+    problem(undo(site, token), 422, "enlace_invalido")
+    assert rows("SELECT correo FROM usuario WHERE id = 2") == [("malo@example.com",)]
+
+
+def test_meanwhile_nobody_else_takes_the_correo(site, beto, postbox, rows):
+    token = stolen(site, beto, postbox)
+    squatter = new_user("malo", correo="BETO@example.com")
+
+    detail = problem(site.post("/user/", json=squatter), 409, "usuario_repetido")["detail"]
+    assert detail == "Error creando usuario: el correo ya está en uso"
+    with member(site, "carla") as carla:
+        grab = {"correo": "beto@example.com", "password_actual": PASSWORD}
+        problem(carla.patch("/user/me", json=grab), 409, "usuario_repetido")
+    assert undo(site, token).status_code == 200
+
+    rows("UPDATE usuario SET correo = 'libre@example.com' WHERE id = 2")
+    assert site.post("/user/", json=squatter).status_code == 201
+
+
+def test_its_owner_may_go_back_by_themself(site, beto, postbox):
+    stolen(site, beto, postbox)
+    back = {"correo": "beto@example.com", "password_actual": PASSWORD}
+    assert site.patch("/user/me", json=back, headers=beto).status_code == 200
+
+
+def test_recoveries_asked_for_before_are_void_even_when_the_correo_comes_back(site, beto, postbox):
+    site.post("/login/recuperar", json={"correo": "beto@example.com"})
+    recovery = postbox.token()
+    stolen(site, beto, postbox)
+    site.patch("/user/me", json={"correo": "beto@example.com", "password_actual": PASSWORD}, headers=beto)
+
+    answer = site.post("/login/restablecer", json={"token": recovery, "password": NEW})
+
+    problem(answer, 422, "enlace_invalido")
+
+
+def test_tokens_of_another_kind_are_none(site, beto, postbox):
+    token = stolen(site, beto, postbox)
+    site.post("/login/recuperar", json={"correo": "ana@example.com"})
+    recovery = postbox.token()
+    site.post("/user/", json=new_user("carla"))
+    verification = postbox.token()
+    tokens = offline(site, "ana")
+
+    for other in (
+        recovery,
+        verification,
+        tokens["refresh_token"],
+        tokens["access_token"][:99],
+        "A" * 54,
+        "ñ",
+    ):
+        assert undo(site, str(other)).status_code == 422
+    for path, more in (("/user/verificar", {}), ("/login/restablecer", {"password": NEW})):
+        problem(site.post(path, json={"token": token} | more), 422, "enlace_invalido")
+    refused(renew(site, token))
+    problem(site.get("/user/me", headers={"Authorization": f"Bearer {token}"}), 401, "token_invalido")
+    assert undo(site, token).json() == UNDONE
+
+
+def test_an_admins_change_is_told_without_a_link(site, beto, postbox, rows):
+    ana = {"Authorization": f"Bearer {log_in(site, 'ana')}"}
+    change = {"correo": "nuevo@example.com", "password": NEW}
+    assert site.patch("/user/2", json=change, headers=ana).status_code == 200
+
+    for told in mails(postbox, 2).values():
+        text = told.get_body(("plain",)).get_content()
+        assert told["To"] == "beto@example.com"
+        assert "lo hizo un admin del servicio" in text
+        assert "127.0.0.1" not in text
+        assert not TOKEN.search(text)
+    assert rows("SELECT reversible FROM aviso") == [(False,), (False,)]
+
+
+def test_a_change_is_refused_when_its_verified_password_is_not_the_users_any_more(
+    site, beto, rows, monkeypatch
+):
+    verify, of_nobody = Passwords.verify, Passwords(4).of_nobody()
+
+    async def overtaken(self: Passwords, password: str, hashed: str | None) -> bool:
+        rows("UPDATE usuario SET password = %s WHERE id = 2", of_nobody)
+        return await verify(self, password, hashed)
+
+    monkeypatch.setattr(Passwords, "verify", overtaken)
+    problem(site.patch("/user/me", json=STOLEN, headers=beto), 403, "password_actual_incorrecto")
+
+
+def test_mails_about_passwords_are_few(site, beto, rows):
+    for n in range(7):
+        old, new = (PASSWORD, NEW) if n % 2 == 0 else (NEW, PASSWORD)
+        change = {"password": new, "password_actual": old}
+        assert site.patch("/user/me", json=change, headers=beto).status_code == 200
+
+    assert rows("SELECT count(*) FROM aviso") == [(5,)]
+
+
+def test_the_link_leads_to_a_page_that_consumes_nothing(site, beto, postbox):
+    token = stolen(site, beto, postbox)
+
+    page = site.get("/login/deshacer")
+
+    assert page.status_code == 200
+    assert "No fui yo: deshacer" in page.text
+    assert undo(site, token).json() == UNDONE
+
+
+def test_the_audit_has_it(site, beto, postbox, rows):
+    undo(site, stolen(site, beto, postbox))
+
+    [(actor, after)] = rows("SELECT usuario_id, despues FROM auditoria WHERE accion = 'cambio_deshecho'")
+    assert (actor, after) == (0, {"correo": "beto@example.com", "estado": True, "password": "***"})
