@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from typing import Any
 
 from background import letters, notices
 from core.auth.links import Link
@@ -97,22 +96,38 @@ class Outbox:
 
     async def _send(self, waiting: Mailing | Notice) -> None:
         """A crash between a mail's leaving and its record makes it leave twice, never not."""
-        db = self._services.db
-        table: Any = avisos if isinstance(waiting, Notice) else enlaces
         try:
             await self._mail.send(self._compose(waiting), waiting.correo)
         except ServerAway as error:
             log.warning("no mail leaves, the mail server is away: %s", error)
             self._away_until = asyncio.get_running_loop().time() + AWAY_SECONDS
-            await table.put_off(db, waiting, str(error))
+            await self._put_off(waiting, str(error))
         except MailError as error:
             log.warning("mail to user %s did not leave: %s", waiting.usuario_id, error)
-            await table.failed(db, waiting, str(error), again=not isinstance(error, Undeliverable))
+            await self._failed(waiting, str(error), again=not isinstance(error, Undeliverable))
         except Exception as error:  # a defect of ours must not hold up the other mails either
             log.exception("mail to user %s did not leave", waiting.usuario_id)
-            await table.failed(db, waiting, f"{type(error).__name__}: {error}", again=True)
+            await self._failed(waiting, f"{type(error).__name__}: {error}", again=True)
         else:
-            await table.sent(db, waiting)
+            await self._sent(waiting)
+
+    async def _sent(self, waiting: Mailing | Notice) -> None:
+        db = self._services.db
+        await (avisos.sent(db, waiting) if isinstance(waiting, Notice) else enlaces.sent(db, waiting))
+
+    async def _put_off(self, waiting: Mailing | Notice, error: str) -> None:
+        db = self._services.db
+        if isinstance(waiting, Notice):
+            await avisos.put_off(db, waiting, error)
+        else:
+            await enlaces.put_off(db, waiting, error)
+
+    async def _failed(self, waiting: Mailing | Notice, error: str, *, again: bool) -> None:
+        db = self._services.db
+        if isinstance(waiting, Notice):
+            await avisos.failed(db, waiting, error, again=again)
+        else:
+            await enlaces.failed(db, waiting, error, again=again)
 
     def _compose(self, waiting: Mailing | Notice) -> EmailMessage:
         """Raises Undeliverable: what stands in a row may be more than the mail library can write."""

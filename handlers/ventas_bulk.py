@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, structs
 
 from core.files.spool import ahead, kept
 from core.http.endpoint import Reply, Request, endpoint
+from core.http.standing import look_again, while_standing
 from core.http.streams import Download, Stream
 from core.http.validation import MAX_ERRORS, Error, Query
 from core.problems import CROWDED, FORBIDDEN, Problem, invalid_fields
@@ -104,15 +105,17 @@ async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Impo
     ignored. An error names each bad line by its `linea`, which counts from 1; the first 100."""
     async with request.db.transaction() as tx:
         try:
-            loaded = await ventas_import.load(
-                tx.connection,
-                aiter(file),
-                FORMATS[file.media],
-                default_owner=request.caller.id,
-                may_write_others=request.caller.admin,
-                simulate=query.simular,
-                most_rows=request.services.settings.transfer_max_rows,
-            )
+            async with while_standing(request.scope):
+                loaded = await ventas_import.load(
+                    tx.connection,
+                    aiter(file),
+                    FORMATS[file.media],
+                    default_owner=request.caller.id,
+                    may_write_others=request.caller.admin,
+                    simulate=query.simular,
+                    most_rows=request.services.settings.transfer_max_rows,
+                )
+            await look_again(request.scope)  # before COMMIT
         except InvalidFile as error:
             raise _invalid(error) from None
     if query.simular:

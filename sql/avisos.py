@@ -120,12 +120,11 @@ SELECT correo
 
 RESERVED = """
 -- avisos.reserved: whether a correo was another user's until lately, who may still take it back; uses aviso_correo_idx
-SELECT EXISTS (
-       SELECT FROM aviso
-        WHERE lower(correo) = lower(%(correo)s)
-          AND reversible
-          AND expira > now()
-          AND usuario_id <> %(usuario_id)s)
+SELECT coalesce(bool_or(expira > now()), false)
+  FROM aviso
+ WHERE lower(correo) = lower(%(correo)s)
+   AND reversible
+   AND usuario_id <> %(usuario_id)s
 """
 
 SWEEP = """

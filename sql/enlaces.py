@@ -173,7 +173,7 @@ UPDATE enlace
 
 OUTBOX = """
 -- enlaces.outbox: how many mails wait, and how long the first has;
--- uses enlace_cola_idx, enlace_expira_idx, aviso_proximo_idx, aviso_expira_idx
+-- uses enlace_cola_idx, enlace_expira_idx, aviso_proximo_idx
 SELECT count(*), coalesce(extract(epoch FROM now() - min(creacion)), 0)::double precision
   FROM (SELECT creacion FROM enlace WHERE proximo IS NOT NULL AND expira > now()
          UNION ALL

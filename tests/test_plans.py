@@ -50,6 +50,12 @@ SELECT n, 'verificacion', 'u' || n || '@example.com', sha256('x'), now() - n * i
   FROM generate_series(1, 50000) AS n
 """,
     """
+INSERT INTO aviso (usuario_id, tipo, correo, reversible, creacion, expira, proximo)
+SELECT n, 'correo', 'u' || n || '@example.com', true, now() - n * interval '1 minute',
+       now() + interval '3 days' - n * interval '1 minute', CASE WHEN n % 1000 = 0 THEN now() END
+  FROM generate_series(1, 50000) AS n
+""",
+    """
 INSERT INTO intento (clave, intentos, ultimo, espera)
 SELECT substr(sha256(n::text::bytea), 1, 16), 1, now(), now()
   FROM generate_series(1, 50000) AS n

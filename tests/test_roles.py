@@ -18,7 +18,7 @@ from sql.catalogue import Statement, statements
 from sql.plans import STAGING, Planner, planning, query_of
 
 # What `migrate` runs, the owner runs.
-STATEMENTS = [s for s in statements() if query_of(s) and not s.name.startswith("particiones.")]
+STATEMENTS = [s for s in statements() if query_of(s) and not s.name.startswith("auditoria_months.")]
 COLUMNS = """
 SELECT table_name, privilege_type, array_agg(column_name::text)
   FROM information_schema.column_privileges

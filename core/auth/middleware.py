@@ -8,11 +8,12 @@ from core.auth.revocation import Ask, KnownSessions
 from core.auth.tokens import Tokens
 from core.caller import Caller
 from core.http.messages import values
-from core.problems import Problem, bad_token, no_token
+from core.problems import Problem, bad_token, forbidden, no_token
 
 
 class BearerAuth:
-    """Sets scope["caller"] to the Caller, or to the Problem that a protected endpoint answers.
+    """Sets scope["caller"] to the Caller, or to the Problem that a protected endpoint answers; and
+    scope["look_again"], which looks whether the caller still is who they were.
 
     `ask` asks the database about a session of which nothing is known."""
 
@@ -21,6 +22,7 @@ class BearerAuth:
         self._tokens = tokens
         self._known = known
         self._ask = ask
+        self._look_again = self.look_again  # bound once, for all requests
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         caller = self._caller(scope)
@@ -30,7 +32,17 @@ class BearerAuth:
                 return self._check(caller, scope, receive, send)
             caller = known
         scope["caller"] = caller
+        scope["look_again"] = self._look_again
         return self.app(scope, receive, send)
+
+    async def look_again(self, scope: Scope) -> None:
+        """Raises Problem: 401 when the caller's session has ended since, 403 when they are an admin no more."""
+        caller: Caller = scope["caller"]
+        now = self._known.recall(caller) or await self._known.check(caller, self._ask)
+        if now is None:
+            raise bad_token()
+        if caller.admin and not now.admin:
+            raise forbidden()
 
     def _caller(self, scope: Scope) -> Caller | Problem:
         said = values(scope, b"authorization")
@@ -46,4 +58,5 @@ class BearerAuth:
             scope["caller"] = await self._known.check(caller, self._ask) or bad_token()
         except Problem as problem:
             scope["caller"] = problem
+        scope["look_again"] = self._look_again
         await self.app(scope, receive, send)

@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -23,6 +24,7 @@ from core.http.messages import (
     respond,
     wrong_media,
 )
+from core.http.standing import LOOK_SECONDS, look_again
 from core.http.streams import Stream, while_connected
 from core.http.validation import Query, body_decoder, decode_form, decode_query
 from core.problems import WRONG_METHOD, Kind, Problem, forbidden
@@ -172,7 +174,10 @@ class Endpoint:
         if self.streams:
             arguments[self.body_name] = self._stream(scope, receive)
         elif self.body_name:
+            began = monotonic()
             arguments[self.body_name] = await self._body(scope, receive)
+            if not self.public and monotonic() - began > LOOK_SECONDS:
+                await look_again(scope)
         scope["endpoint"] = self
         work = self.handler(Request(scope), **arguments)
         reply = await (while_connected(work, receive, after=WATCH_AFTER_SECONDS) if self.slow else work)

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.http import codings
 from core.http.messages import ClientGone, gone, too_large
+from core.http.standing import while_standing
 from core.problems import SLOW_BODY, Problem
 
 T = TypeVar("T")
@@ -79,7 +80,8 @@ class Stream:
 
 
 class Download(StreamingResponse):
-    """A file sent block by block; `blocks` is closed at once when the client hangs up or reads too slowly.
+    """A file sent block by block; `blocks` is closed at once when the client hangs up or reads too slowly, and when the
+    caller's session ends.
 
     For a client that wants it, each block is compressed in a thread, beside the event loop.
 
@@ -97,7 +99,8 @@ class Download(StreamingResponse):
         self._longest = longest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await while_connected(self._send(scope, send), receive, after=0)
+        async with while_standing(scope):
+            await while_connected(self._send(scope, send), receive, after=0)
 
     async def _send(self, scope: Scope, send: Send) -> None:
         headers = [*self.raw_headers, codings.VARY]

@@ -1,0 +1,164 @@
+"""Requests that last: they end when the caller's session does, whichever process ended it, and change nothing then."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from fleets import until
+from test_import import busy
+
+NEW = {"password": "otra clave larga"}
+
+
+@pytest.fixture
+def elsewhere(ana, connect) -> httpx.Client:
+    """Ana, at another server on the same database."""
+    client = connect()
+    client.headers["authorization"] = ana.headers["authorization"]
+    return client
+
+
+@pytest.fixture
+def long(beto, rows) -> httpx.Client:
+    """So many sales of Beto's that no buffer between server and client holds them."""
+    rows(
+        "INSERT INTO venta (usuario_id, venta, ventas_productos) SELECT %s, n, 1 FROM generate_series(1, 150000) AS n",
+        beto.id,
+    )
+    return beto
+
+
+def by_a_new_password(elsewhere, id):
+    return elsewhere.patch(f"/user/{id}", json=NEW)
+
+
+def by_a_new_correo(elsewhere, id):
+    return elsewhere.patch(f"/user/{id}", json={"correo": "nuevo@example.com"})
+
+
+def by_blocking(elsewhere, id):
+    return elsewhere.patch(f"/user/{id}", json={"bloqueado": True})
+
+
+def by_deleting(elsewhere, id):
+    return elsewhere.delete(f"/user/{id}")
+
+
+WAYS: list[Callable[..., httpx.Response]] = [by_a_new_password, by_a_new_correo, by_blocking]
+
+
+@contextmanager
+def _asking(client: httpx.Client, method: str, path: str, *lines: str) -> Iterator[socket.socket]:
+    """A connection on which a request was begun."""
+    url = urlsplit(str(client.base_url))
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.settimeout(20)
+        peer.connect((url.hostname, url.port))
+        authorization = f"Authorization: {client.headers['authorization']}"
+        peer.sendall(
+            "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", authorization, *lines, "", ""]).encode()
+        )
+        yield peer
+
+
+def _rest(peer: socket.socket) -> str:
+    """What comes until the server closes."""
+    return b"".join(iter(lambda: peer.recv(1 << 20), b"")).decode()
+
+
+@pytest.fixture
+def importing(beto, rows) -> Iterator[socket.socket]:
+    """An import of Beto's of which some has come, and more may come for as long as it likes."""
+    with _asking(
+        beto, "POST", "/venta/importar", "Content-Type: text/csv", "Transfer-Encoding: chunked"
+    ) as peer:
+        peer.sendall(b"1d\r\nventa,ventas_productos\n1,1\n2,\r\n")
+        until(partial(busy, rows))
+        yield peer
+
+
+@pytest.mark.parametrize("way", [*WAYS, by_deleting])
+def test_an_import_whose_session_was_ended_elsewhere_keeps_nothing(beto, importing, elsewhere, rows, way):
+    assert way(elsewhere, beto.id).status_code == 200
+
+    answer = _rest(importing)  # nothing more was sent
+
+    assert answer.startswith("HTTP/1.1 401 ")
+    assert '"codigo":"token_invalido"' in answer
+    assert rows("SELECT count(*) FROM venta") == [(0,)]
+    until(lambda: not busy(rows))
+
+
+def test_an_import_that_ends_just_then_is_looked_at_before_it_is_committed(
+    beto, importing, rows, monkeypatch
+):
+    monkeypatch.setattr("core.http.standing.LOOK_SECONDS", 60)
+    with beto.stream("DELETE", "/login/sesiones?todas=true") as ended:
+        assert ended.status_code == 200
+
+    importing.sendall(b"2\r\n2\n\r\n0\r\n\r\n")
+
+    assert importing.recv(4096).startswith(b"HTTP/1.1 401 ")
+    assert rows("SELECT count(*) FROM venta") == [(0,)]
+
+
+def test_an_import_of_who_is_no_admin_any_more_keeps_nothing(ana, beto, elsewhere, rows):
+    ana.patch(f"/user/{beto.id}", json={"rol": "admin"})
+    until(lambda: beto.get("/user/").status_code == 200)
+    with _asking(
+        beto, "POST", "/venta/importar", "Content-Type: text/csv", "Transfer-Encoding: chunked"
+    ) as peer:
+        peer.sendall(b"4\r\nvent\r\n")
+        until(partial(busy, rows))
+        elsewhere.patch(f"/user/{beto.id}", json={"rol": "usuario"})
+        answer = _rest(peer)
+
+    assert answer.startswith("HTTP/1.1 403 ")
+    assert rows("SELECT count(*) FROM venta") == [(0,)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_export_whose_session_was_ended_elsewhere_is_cut(long, elsewhere, monkeypatch, way):
+    monkeypatch.setattr("core.http.standing.LOOK_SECONDS", 0.001)
+    with _asking(long, "GET", "/venta/exportar") as peer:
+        assert peer.recv(15) == b"HTTP/1.1 200 OK"
+        assert way(elsewhere, long.id).status_code == 200
+        until(lambda: long.get("/user/me").status_code == 401)
+        for _ in range(20):  # the export's server goes on, and looks at its export too
+            long.get("/user/me")
+        assert not _rest(peer).endswith("0\r\n\r\n")
+
+
+def test_an_export_of_who_stays_is_whole(long, elsewhere, carla):
+    elsewhere.patch(f"/user/{carla.id}", json=NEW)
+    with _asking(long, "GET", "/venta/exportar", "Connection: close") as peer:
+        assert _rest(peer).endswith("0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/venta/", '{"venta": 1, "ventas_productos": 1}'), ("/user/me", '{"direccion": "Allá 1"}')],
+)
+def test_a_body_that_was_still_coming_when_the_session_ended_changes_nothing(
+    beto, elsewhere, rows, monkeypatch, path, body
+):
+    monkeypatch.setattr("core.http.endpoint.LOOK_SECONDS", 0)
+    method = "POST" if path == "/venta/" else "PATCH"
+    lines = [
+        "Content-Type: application/json",
+        f"Content-Length: {len(body.encode())}",
+        "Expect: 100-continue",
+    ]
+    with _asking(beto, method, path, *lines) as peer:
+        assert peer.recv(100).startswith(b"HTTP/1.1 100 ")  # the caller was looked at; now the body is read
+        by_a_new_password(elsewhere, beto.id)
+        until(lambda: beto.get("/user/me").status_code == 401)
+        peer.sendall(body.encode())
+        assert peer.recv(4096).startswith(b"HTTP/1.1 401 ")
+    assert rows("SELECT count(*) FROM venta") == [(0,)]
+    assert rows("SELECT direccion FROM usuario WHERE id = %s", beto.id) == [(None,)]
