@@ -5,6 +5,7 @@ import threading
 import httpx
 import pytest
 from conftest import PASSWORD, log_in, member, new_user, problem
+from fleets import until
 from postbox import TOKEN, token_of
 from test_refresh import bearer, offline, refused, renew
 
@@ -160,7 +161,7 @@ def test_of_two_links_at_once_the_older_one_wins(site, beto, postbox, rows):
 
 def test_it_is_good_for_72_hours_from_its_leaving(site, beto, postbox, rows):
     token = stolen(site, beto, postbox)
-    assert rows("SELECT expira - enviado = interval '72 hours' FROM aviso") == [(True,)]
+    until(lambda: rows("SELECT expira - enviado = interval '72 hours' FROM aviso") == [(True,)])
 
     rows("UPDATE aviso SET creacion = now() - interval '73 h', expira = now() - interval '1 s'")
 
