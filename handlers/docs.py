@@ -1,5 +1,6 @@
 """The pages about the API: what it is, its description, its errors."""
 
+from functools import cache
 from html import escape
 
 import msgspec
@@ -75,7 +76,7 @@ async def description(request: Request) -> Answer:
 @endpoint(public=True, database=False, etag=True, any_query=True, produces=[HTML])
 async def problems(request: Request) -> Answer:
     """List every error: what it means, when it happens, what to do."""
-    return await PROBLEMS.answer(request)
+    return await _problems_page().answer(request)
 
 
 def _describe(request: Request, base: str, password_min_length: int) -> bytes:
@@ -92,6 +93,13 @@ def _describe(request: Request, base: str, password_min_length: int) -> bytes:
         base=base,
     )
     return msgspec.json.encode(document)
+
+
+@cache
+def _problems_page() -> Page:
+    """Made when it is first asked for: by then every handler has told its kinds."""
+    kinds = sorted(KINDS.values(), key=lambda kind: (kind.status, kind.codigo))
+    return Page("problems.html", index="\n".join(map(_index, kinds)), entries="\n".join(map(_entry, kinds)))
 
 
 def _entry(kind: Kind) -> str:
@@ -113,6 +121,4 @@ def _text(marked: str) -> str:
 
 START = Page("start.html")
 DOCS = Page("docs.html")
-_kinds = sorted(KINDS.values(), key=lambda kind: (kind.status, kind.codigo))
-PROBLEMS = Page("problems.html", index="\n".join(map(_index, _kinds)), entries="\n".join(map(_entry, _kinds)))
 _descriptions: dict[tuple[str, int], Stored] = {}  # by prefix and least length of a password

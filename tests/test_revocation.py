@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 from test_migration_guard import pgbouncer
 from test_refresh import bearer, offline, renew
 
-from core.auth.middleware import revocation
+from core.auth import revocation
 from core.auth.revocation import KnownSessions
 from core.caller import Caller
 from sql import sesiones
