@@ -101,6 +101,7 @@ def sweeps(services: Services) -> list[Sweep]:
     return [
         Sweep("idempotencia", partial(idempotency.sweep, services), seconds=300),
         Sweep("sesion", partial(sesiones.sweep, services), seconds=3600),
+        Sweep("eliminacion", partial(usuarios.sweep, services), seconds=5),
         Sweep("enlace", partial(mailed_links.sweep, services), seconds=3600),
         Sweep("aviso", partial(undoing.sweep, services), seconds=3600),
         Sweep("intento", partial(throttle.sweep, services), seconds=3600),

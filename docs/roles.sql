@@ -96,6 +96,12 @@ GRANT SELECT,
       DELETE
    ON intento TO ventas_app;
 
+GRANT SELECT,
+      INSERT (usuario_id),
+      UPDATE (usuario_id),
+      DELETE
+   ON eliminacion TO ventas_app;
+
 GRANT SELECT (migration_id, applied_at_utc)
    ON _yoyo_migration TO ventas_app;
 

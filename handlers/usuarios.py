@@ -1,5 +1,6 @@
 """Users: who registers, what they may know of each other, and how they change."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,12 +26,13 @@ from core.problems import (
     Problem,
     forbidden,
 )
+from core.process.services import Services
 from handlers import throttle, verification
 from handlers.fields import Correo, Direccion, Nombre, Password, Telefono, Username, normal
 from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.password_rules import check_password
 from handlers.read_database import reading
-from sql import auditoria, usuarios, usuarios_list
+from sql import auditoria, eliminaciones, usuarios, usuarios_list
 from sql.usuarios import Credenciales, Perfil, Publico, Verdict
 
 TAG = "users"
@@ -271,16 +273,28 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
 
 async def _remove(request: Request, id: int, shown: str) -> Answered:
     itself = request.caller.admin and request.caller.id == id
+    large = await eliminaciones.large(request.services.db, id)
     verdict = await usuarios.delete(
         request.db,
         id,
         request.origin,
         condition=condition(request.scope, id),
         first_admin=itself and _first_admin(request),
+        sql=eliminaciones.START if large else usuarios.DELETE,
     )
     request.services.known.forget(id)
     _check(verdict, f"No existe el usuario con el id {shown} por lo tanto no se elimina")
     return DELETED
+
+
+async def sweep(services: Services) -> None:
+    """Removes what is left of deleted accounts, step by step, with pauses as long as the steps."""
+    loop = asyncio.get_running_loop()
+    done, began = await eliminaciones.step(services.db, None), loop.time()
+    while done:
+        await asyncio.sleep(loop.time() - began)
+        began = loop.time()
+        done = await eliminaciones.step(services.db, None if done.last else done)
 
 
 async def _verified(request: Request, known: Credenciales, stated: str | UnsetType) -> str:

@@ -165,7 +165,7 @@ BY_ID = """
 -- usuarios.by_id: each asked public user; uses usuario_pkey
 SELECT asked.n, u.version, u.id, u.username, u.nombre, u.apellido, u.correo
   FROM unnest(%(id)s::bigint[]) WITH ORDINALITY AS asked (id, n)
-  JOIN usuario AS u ON u.id = asked.id
+  JOIN usuario AS u ON u.id = asked.id AND u.id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
 """
 
 PROFILE = """
@@ -173,7 +173,7 @@ PROFILE = """
 SELECT asked.n, u.version, u.id, u.username, u.nombre, u.apellido, u.correo,
        u.direccion, u.telefono, u.estado, u.rol, u.creacion, u.actualizacion
   FROM unnest(%(id)s::bigint[]) WITH ORDINALITY AS asked (id, n)
-  JOIN usuario AS u ON u.id = asked.id
+  JOIN usuario AS u ON u.id = asked.id AND u.id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
 """
 
 CREDENTIALS = """
@@ -205,6 +205,7 @@ WITH target AS (
            END AS verdict
       FROM usuario AS u
      WHERE u.id = %(id)s
+       AND u.id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
        FOR NO KEY UPDATE
 ), changed AS (
     UPDATE usuario AS u
@@ -283,12 +284,7 @@ SELECT verdict,
 # What the audit holds of a person; the keys of antes and despues that are none of these are of the account.
 PERSONAL = "ARRAY['username', 'nombre', 'apellido', 'direccion', 'telefono', 'correo']"
 
-DELETE = f"""
--- usuarios.delete: the user and, by cascade, their sales and sessions; recorded, and told to every process; the audit
--- forgets who they were; not the last admin while there are others;
--- uses usuario_pkey, usuario_rol_idx, sesion_pkey, venta_pkey, idempotencia_pkey, enlace_pkey, aviso_pkey,
--- auditoria_pkey, auditoria_afectado_id_idx
-WITH target AS (
+TO_DELETE = f"""WITH target AS (
     SELECT u.id, u.rol,
            CASE WHEN {MOVED_ON} THEN 'moved_on'
                 WHEN {ALONE}
@@ -297,14 +293,10 @@ WITH target AS (
            END AS verdict
       FROM usuario AS u
      WHERE u.id = %(id)s
-       FOR UPDATE
-), gone AS (
-    DELETE FROM usuario AS u
-     USING target
-     WHERE u.id = target.id
-       AND target.verdict = 'done'
-    RETURNING u.id, target.rol
-), anonymous AS (
+       AND u.id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
+       FOR NO KEY UPDATE"""
+
+RECORD_DELETED = f"""), anonymous AS (
     UPDATE auditoria AS a
        SET direccion = CASE WHEN a.usuario_id IN (0, %(id)s) THEN '' ELSE a.direccion END,
            agente    = CASE WHEN a.usuario_id IN (0, %(id)s) THEN '' ELSE a.agente END,
@@ -323,7 +315,21 @@ WITH target AS (
       FROM gone
 )
 SELECT verdict, (SELECT pg_notify('revocacion', id::text) FROM gone)
-  FROM target
+  FROM target"""
+
+DELETE = f"""
+-- usuarios.delete: the user and, by cascade, their sales and sessions; recorded, and told to every process; the audit
+-- forgets who they were; not the last admin while there are others;
+-- uses usuario_pkey, usuario_rol_idx, sesion_pkey, venta_pkey, idempotencia_pkey, enlace_pkey, aviso_pkey,
+-- auditoria_pkey, auditoria_afectado_id_idx
+{TO_DELETE}
+), gone AS (
+    DELETE FROM usuario AS u
+     USING target
+     WHERE u.id = target.id
+       AND target.verdict = 'done'
+    RETURNING u.id, target.rol
+{RECORD_DELETED}
 """
 
 
@@ -399,9 +405,15 @@ async def update(
 
 
 async def delete(
-    db: Runner, id: int, origin: Origin, *, condition: Condition = ALWAYS, first_admin: bool = False
+    db: Runner,
+    id: int,
+    origin: Origin,
+    *,
+    condition: Condition = ALWAYS,
+    first_admin: bool = False,
+    sql: str = DELETE,
 ) -> Verdict:
-    """Deletes a user; the last admin only when there is nobody else.
+    """Deletes a user, by DELETE or by eliminaciones.START; the last admin only when there is nobody else.
 
     With `first_admin`, who registers meanwhile waits, and becomes admin if none is left."""
     parameters = structs.asdict(origin) | structs.asdict(condition)
@@ -409,7 +421,7 @@ async def delete(
         if first_admin:
             await tx.run(LOCK_FIRST_ADMIN)
         await tx.run(LOCK_TO_DELETE, id=id)
-        return await tx.one(_verdict, DELETE, id=id, **parameters) or "missing"
+        return await tx.one(_verdict, sql, id=id, **parameters) or "missing"
 
 
 def _verdict(verdict: Verdict, told: object) -> Verdict:

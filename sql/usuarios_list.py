@@ -36,6 +36,7 @@ SELECT asked.n, u.id, u.username, u.nombre, u.apellido, u.correo
        SELECT id, username, nombre, apellido, correo
          FROM usuario
         WHERE id > asked.after
+          AND id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
         ORDER BY id
         LIMIT asked."limit"
        ) AS u
@@ -48,6 +49,7 @@ SELECT id, username, nombre, apellido, correo
  WHERE id > %(after)s
    AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
    AND (%(bloqueado)s::boolean IS NULL OR bloqueado = %(bloqueado)s)
+   AND id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
  ORDER BY id
  LIMIT %(limit)s
 """
@@ -62,6 +64,7 @@ SELECT id, username, nombre, apellido, correo
    AND id > %(after)s
    AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
    AND (%(bloqueado)s::boolean IS NULL OR bloqueado = %(bloqueado)s)
+   AND id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
  ORDER BY rol, id
  LIMIT %(limit)s
 """
@@ -73,7 +76,8 @@ MATCHING = """
         OR lower(apellido) ~>=~ lower(%(low)s) AND lower(apellido) ~<~ lower(%(high)s))
    AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
    AND (%(bloqueado)s::boolean IS NULL OR bloqueado = %(bloqueado)s)
-   AND (%(rol)s::text IS NULL OR rol = %(rol)s)"""
+   AND (%(rol)s::text IS NULL OR rol = %(rol)s)
+   AND id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))"""
 
 PAGE_BY_PREFIX = f"""
 -- usuarios_list.page_by_prefix: the users whose names or correo begin so, after a given id; reads all that match;
@@ -96,6 +100,7 @@ SELECT count(*)
  WHERE (%(estado)s::boolean IS NULL OR estado = %(estado)s)
    AND (%(bloqueado)s::boolean IS NULL OR bloqueado = %(bloqueado)s)
    AND (%(rol)s::text IS NULL OR rol = %(rol)s)
+   AND id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
 """
 
 COUNT_BY_PREFIX = f"""

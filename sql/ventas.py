@@ -58,6 +58,7 @@ WITH owner AS MATERIALIZED (
     SELECT id
       FROM usuario
      WHERE id = ANY (%(usuario_id)s::bigint[])
+       AND id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
        FOR KEY SHARE SKIP LOCKED
 ), new AS MATERIALIZED (
     SELECT asked.n, nextval('venta_id_seq') AS id, owner.id AS usuario_id, asked.venta, asked.ventas_productos
@@ -75,7 +76,7 @@ SELECT n, id
 SELECT asked.n, NULL
   FROM unnest(%(usuario_id)s::bigint[]) WITH ORDINALITY AS asked (usuario_id, n)
   JOIN usuario AS u ON u.id = asked.usuario_id
- WHERE asked.usuario_id <> ALL (ARRAY(SELECT id FROM owner))
+ WHERE asked.usuario_id <> ALL (ARRAY(SELECT id FROM owner UNION ALL SELECT usuario_id FROM eliminacion))
 """
 
 INSERT_MANY = """
@@ -89,6 +90,7 @@ WITH asked AS (
     SELECT asked.n
       FROM asked
       LEFT JOIN usuario AS u ON u.id = asked.usuario_id
+                            AND u.id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
      WHERE u.id IS NULL
 ), accepted AS (
     SELECT n, usuario_id, venta, ventas_productos
@@ -115,7 +117,7 @@ BY_ID = """
 -- ventas.by_id: each asked sale, if its asker may see it; uses venta_id_idx
 SELECT asked.n, v.version, v.id, v.usuario_id, v.venta, v.ventas_productos, v.creacion
   FROM unnest(%(id)s::bigint[], %(owner)s::bigint[]) WITH ORDINALITY AS asked (id, owner, n)
-  JOIN venta AS v ON v.id = asked.id
+  JOIN venta AS v ON v.id = asked.id AND v.usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
  WHERE asked.owner IS NULL
     OR v.usuario_id = asked.owner
 """
@@ -129,6 +131,7 @@ WITH target AS (
       FROM venta
      WHERE id = %(id)s
        AND (%(owner)s::bigint IS NULL OR usuario_id = %(owner)s)
+       AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
 ), changed AS (
     UPDATE venta AS v
        SET venta            = coalesce(%(venta)s, v.venta),
@@ -153,6 +156,7 @@ WITH target AS (
       FROM venta
      WHERE id = %(id)s
        AND (%(owner)s::bigint IS NULL OR usuario_id = %(owner)s)
+       AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
 ), gone AS (
     DELETE FROM venta AS v
      USING target

@@ -45,7 +45,7 @@ REFUSED = """
 -- reads the whole table; uses usuario_pkey
 SELECT i.linea, u.id IS NULL
   FROM importacion AS i
-  LEFT JOIN usuario AS u ON u.id = i.usuario_id
+  LEFT JOIN usuario AS u ON u.id = i.usuario_id AND u.id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
  WHERE u.id IS NULL
     OR i.creacion < '0001-01-01 00:00:00+00'
     OR i.creacion >= '10000-01-01 00:00:00+00'

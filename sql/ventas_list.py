@@ -39,7 +39,8 @@ MATCHING = """
  WHERE (creacion, id) < (%(antes)s::timestamptz, %(antes_id)s::bigint)
    AND creacion >= %(desde)s::timestamptz
    AND (%(minimo)s::bigint IS NULL OR venta >= %(minimo)s)
-   AND (%(maximo)s::bigint IS NULL OR venta <= %(maximo)s)"""
+   AND (%(maximo)s::bigint IS NULL OR venta <= %(maximo)s)
+   AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))"""
 
 MATCHING_OF_USER = f"""{MATCHING}
    AND usuario_id = %(usuario_id)s::bigint"""

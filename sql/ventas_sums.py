@@ -52,7 +52,8 @@ class TooManyRows(Exception):
 SALES = """
       FROM venta
      WHERE (creacion, id) >= (coalesce(%(desde)s::timestamptz, '-infinity'), 0)
-       AND (creacion, id) < (coalesce(%(hasta)s::timestamptz, 'infinity'), 0)"""
+       AND (creacion, id) < (coalesce(%(hasta)s::timestamptz, 'infinity'), 0)
+       AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))"""
 
 SALES_OF_USER = f"""{SALES}
        AND usuario_id = %(usuario_id)s::bigint"""
@@ -76,6 +77,7 @@ FIRST = """
 SELECT min(creacion)
   FROM venta
  WHERE creacion >= %(since)s::timestamptz
+   AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
 """
 
 FIRST_OF_USER = """
@@ -83,6 +85,7 @@ FIRST_OF_USER = """
 SELECT min(creacion)
   FROM venta
  WHERE creacion >= %(since)s::timestamptz
+   AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
    AND usuario_id = %(usuario_id)s::bigint
 """
 

@@ -1,0 +1,137 @@
+"""Statements on eliminacion (migrations/0013_create_eliminacion.sql): accounts go at once, their sales after them."""
+
+from msgspec import Struct
+
+from core.database.database import Database, Transaction
+from sql.usuarios import RECORD_DELETED, TO_DELETE
+
+MOST_AT_ONCE = 2000  # rows that an account may have to be deleted in one statement, and that one step removes
+
+LARGE = f"""
+-- eliminaciones.large: whether an account has more than can go in one statement; uses venta_pkey, idempotencia_pkey
+SELECT (SELECT count(*)
+          FROM (SELECT 1 FROM venta WHERE usuario_id = %(id)s LIMIT {MOST_AT_ONCE + 1}) AS v)
+     + (SELECT count(*)
+          FROM (SELECT 1 FROM idempotencia WHERE usuario_id = %(id)s LIMIT {MOST_AT_ONCE + 1}) AS i)
+     > {MOST_AT_ONCE}
+"""
+
+START = f"""
+-- eliminaciones.start: an account goes, and what is left of it is hidden: its names are free, its sessions end; the rest
+-- is as in usuarios.delete; uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey, auditoria_pkey,
+-- auditoria_afectado_id_idx
+{TO_DELETE}
+), gone AS (
+    INSERT INTO eliminacion (usuario_id)
+    SELECT id
+      FROM target
+     WHERE verdict = 'done'
+    RETURNING usuario_id AS id, (SELECT rol FROM target) AS rol
+), emptied AS (
+    UPDATE usuario
+       SET username  = 'eliminado-' || gen_random_uuid(),
+           correo    = gen_random_uuid() || '@eliminado.invalid',
+           password  = '$2b$12$' || repeat('.', 53),
+           nombre    = 'eliminado',
+           apellido  = 'eliminado',
+           direccion = NULL,
+           telefono  = '000',
+           estado    = false,
+           rol       = 'usuario',
+           bloqueado = true,
+           version   = version + 1
+      FROM gone
+     WHERE usuario.id = gone.id
+), ended AS (
+    UPDATE sesion AS s
+       SET fin    = now(),
+           expira = now()
+      FROM gone
+     WHERE s.usuario_id = gone.id
+       AND s.fin IS NULL
+), unsent AS (
+    DELETE FROM enlace AS e
+     USING gone
+     WHERE e.usuario_id = gone.id
+), untold AS (
+    DELETE FROM aviso AS a
+     USING gone
+     WHERE a.usuario_id = gone.id
+{RECORD_DELETED}
+"""
+
+STEP = f"""
+-- eliminaciones.step: removes some rows of one account that is deleted and that no other process is at, those after a
+-- given sale; uses eliminacion_pkey, venta_pkey, idempotencia_pkey
+WITH target AS MATERIALIZED (
+    SELECT usuario_id
+      FROM eliminacion
+     ORDER BY usuario_id
+     LIMIT 1
+       FOR UPDATE SKIP LOCKED
+), sales AS MATERIALIZED (
+    SELECT v.usuario_id, v.id
+      FROM target
+     CROSS JOIN LATERAL (
+           SELECT usuario_id, id
+             FROM venta
+            WHERE usuario_id = target.usuario_id
+              AND id > CASE WHEN usuario_id = %(usuario_id)s::bigint THEN %(after)s::bigint ELSE 0 END
+            ORDER BY id
+            LIMIT {MOST_AT_ONCE}
+           ) AS v
+), keys AS MATERIALIZED (
+    SELECT i.usuario_id, i.clave
+      FROM target
+     CROSS JOIN LATERAL (
+           SELECT usuario_id, clave
+             FROM idempotencia
+            WHERE usuario_id = target.usuario_id
+            LIMIT {MOST_AT_ONCE}
+           ) AS i
+), sold AS (
+    DELETE FROM venta AS v
+     USING sales
+     WHERE v.usuario_id = sales.usuario_id
+       AND v.id = sales.id
+), used AS (
+    DELETE FROM idempotencia AS i
+     USING keys
+     WHERE i.usuario_id = keys.usuario_id
+       AND i.clave = keys.clave
+)
+SELECT usuario_id, coalesce((SELECT max(id) FROM sales), 0),
+       (SELECT count(*) FROM sales) < {MOST_AT_ONCE} AND (SELECT count(*) FROM keys) < {MOST_AT_ONCE}
+  FROM target
+"""
+
+FINISH = """
+-- eliminaciones.finish: the account itself, once it has hardly anything left; uses usuario_pkey, eliminacion_pkey
+DELETE FROM usuario
+ WHERE id = %(usuario_id)s
+   AND id IN (SELECT usuario_id FROM eliminacion)
+"""
+
+
+class Step(Struct, frozen=True):
+    """What a step did: whose rows, up to which sale, and whether they were the last."""
+
+    usuario_id: int
+    after: int
+    last: bool
+
+
+async def large(db: Database | Transaction, id: int) -> bool:
+    """Whether an account has more than can be deleted in one statement."""
+    return bool(await db.one(bool, LARGE, id=id))
+
+
+async def step(db: Database, before: Step | None) -> Step | None:
+    """Removes some rows of one account, after those of the step before; None when there is none to do."""
+    place = (
+        {"usuario_id": before.usuario_id, "after": before.after} if before else {"usuario_id": 0, "after": 0}
+    )
+    done = await db.one(Step, STEP, **place)
+    if done and done.last:
+        await db.run(FINISH, usuario_id=done.usuario_id)
+    return done
