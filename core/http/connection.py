@@ -187,7 +187,6 @@ class Connection(asyncio.Protocol):
         except Problem as problem:
             begins = self._refuse(problem) or begins
         if begins:
-            begins.scope["whole"] = not begins.more_body
             begin(begins.run(self.app), self.loop)
         if self._buffer or self._reads is BODY or self.flow.read_paused:
             self._mind_flow()
@@ -246,6 +245,7 @@ class Connection(asyncio.Protocol):
             "query_string": head.query,
             "headers": head.headers,
             "header_names": head.names,
+            "whole": head.length == 0,
             "state": self._app_state,
         }
         self._exchange = self._answering = Exchange(scope, self, head)

@@ -43,22 +43,23 @@ class Exchange:
 
     A header that holds a line break, and a body that is not as long as it says, raise RuntimeError."""
 
+    _size = 0  # bytes of the body that wait to be received
+    _waiter: asyncio.Future[None] | None = None
+    _hung_up = False  # nobody is there to be answered
+    _ended: dict[str, Any] | None = None  # what receive() tells from now on
+    _begun = _over = False  # the answer
+    _head = b""  # that waits
+    _chunked = _bodiless = _until_close = False
+    _left = 0  # bytes of the answer to come, if its length was said
+
     def __init__(self, scope: dict[str, Any], channel: Channel, head: RequestHead) -> None:
         self.scope = scope
         self.keep_alive = head.keep_alive
         self.more_body = head.length != 0
         self._channel = channel
         self._expects = head.expects  # 100 Continue, before it sends its body
-        self._pieces: list[bytes] = []
-        self._size = 0
         self._news = not self.more_body  # something came that receive() has not told
-        self._waiter: asyncio.Future[None] | None = None
-        self._hung_up = False  # nobody is there to be answered
-        self._ended: dict[str, Any] | None = None  # what receive() tells from now on
-        self._begun = self._over = False  # the answer
-        self._head = b""  # that waits
-        self._chunked = self._bodiless = self._until_close = False
-        self._left = 0  # bytes of body to come, if its length was said
+        self._pieces: list[bytes] = []
 
     async def run(self, app: ASGIApp) -> None:
         """Has the application answer; what it raises, or leaves without an end, ends the connection."""
@@ -88,6 +89,7 @@ class Exchange:
     def end(self) -> None:
         """The request is whole."""
         self.more_body = False
+        self.scope["whole"] = True
         self._wake()
 
     def fail(self, problem: Problem) -> None:
