@@ -101,8 +101,8 @@ def answers(received: bytes, *, heads: bool = False) -> list[Answer]:
         head, end, received = received.partition(b"\r\n\r\n")
         assert end, head
         line, *fields = head.decode("latin-1").split("\r\n")
-        assert line.startswith("HTTP/1.1 "), line
-        headers = {name: value for name, _, value in (field.partition(": ") for field in fields)}
+        assert line.startswith("HTTP/1."), line
+        headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
         body = b""
         if heads:
             pass
