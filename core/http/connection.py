@@ -281,7 +281,6 @@ class Connection(asyncio.Protocol):
             return None
         head = self._head
         head.keep_alive, head.length = False, 0
-        head.names = dict(head.headers).keys()  # those that were read before what is wrong
         refused = self._exchange_of(head)
         refused.scope["refused"] = problem
         if head.method != "HEAD":

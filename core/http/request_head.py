@@ -1,7 +1,7 @@
 """The head of a request: its line and its fields, read as RFC 9112 sections 2 to 6 have it."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from core.problems import (
@@ -18,6 +18,7 @@ MOST_HEAD = 64 * 1024  # bytes of a request line and its fields
 MOST_LINE = 16 * 1024  # bytes of a request line
 LONGEST_LENGTH = 18  # digits of a Content-Length
 SHORT_HEAD = 4096  # bytes; the fields of longer ones are not remembered
+CONTROLS = {b"connection", b"content-length", b"expect", b"transfer-encoding"}
 
 # RFC 9110 section 9.1 and RFC 5789; CONNECT makes tunnels, which this server does not.
 METHODS = {
@@ -36,6 +37,35 @@ HOST = re.compile(rb"(?:[\w.~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d*)?")  # RF
 Field = tuple[bytes, bytes]
 
 
+def field(line: bytes) -> Field:
+    """RFC 9112 section 5: a name in lower case and its value. Raises Problem."""
+    parts = FIELD.fullmatch(line)
+    if not parts:
+        raise bad("una cabecera no es «Nombre: valor», o tiene un carácter de control")
+    name, value = parts.groups()
+    return name.lower(), value
+
+
+class Fields:
+    """The fields of a head, their names in lower case. `said` has what comes twice as one list (RFC 9110 section 5.3);
+    `plain` fields have a good Host, and say nothing of the body or of the connection. Raises Problem."""
+
+    __slots__ = ("headers", "plain", "said")
+
+    def __init__(self, lines: bytes) -> None:
+        parse = known_field if len(lines) < SHORT_HEAD else field
+        self.headers = tuple(map(parse, lines.split(b"\r\n"))) if lines else ()
+        self.said = dict(self.headers)
+        if len(self.said) < len(self.headers):
+            self.said = combined(self.headers)
+        self.plain = self.said.keys().isdisjoint(CONTROLS) and is_host(self.said.get(b"host", b""))
+
+
+# A client's next request has mostly the same fields; behind a proxy, all but one or two.
+known_fields = lru_cache(512)(Fields)
+known_field = lru_cache(1024)(field)
+
+
 class RequestHead:
     """What a request says before its body. `read` raises Problem; what it has understood by then stays.
 
@@ -46,33 +76,29 @@ class RequestHead:
     version = "1.1"
     path = b"/"
     query = b""
+    headers: Sequence[Field] = ()
     names: Collection[bytes] = ()
     length: int | None = 0
     keep_alive = True
     expects = False
 
-    def __init__(self) -> None:
-        self.headers: list[Field] = []
-
     def read(self, head: bytes) -> None:
         """Reads all lines of a head, without the empty one that ends it."""
-        line, *lines = head.split(b"\r\n")
-        headers = self.headers
-        headers += map(known_field if len(head) < SHORT_HEAD else field, lines)
-        said = dict(headers)
-        if len(said) < len(headers):
-            said = combined(headers)
-        self.names = said.keys()
+        line, _, lines = head.partition(b"\r\n")
+        try:
+            fields = known_fields(lines) if len(lines) < SHORT_HEAD else Fields(lines)
+        except Problem:
+            self.headers = [field(line) for line in lines.split(b"\r\n") if FIELD.fullmatch(line)]
+            self.names = dict(self.headers).keys()
+            raise
+        self.headers, self.names = fields.headers, fields.said.keys()
         authority = self.read_line(line)
-        host = said.get(b"host")
-        if host is None or authority or not is_host(host):
-            self._read_host(host, authority)
-        if b"content-length" in said or b"transfer-encoding" in said:
+        if not fields.plain or authority is not None or self.version != "1.1":
+            said = fields.said
+            self._read_host(said.get(b"host"), authority)
             self._read_framing(said.get(b"content-length"), said.get(b"transfer-encoding"))
-        if b"connection" in said or self.version != "1.1":
             self._read_persistence(said.get(b"connection", b""))
-        if b"expect" in said:
-            self._read_expectation(said[b"expect"])
+            self._read_expectation(said.get(b"expect"))
 
     def read_line(self, line: bytes) -> bytes | None:
         """RFC 9112 section 3: method, target and version; the host that the target names, if it does."""
@@ -140,24 +166,20 @@ class RequestHead:
         wanted = self.version == "1.1" or b"keep-alive" in options
         self.keep_alive = wanted and b"close" not in options
 
-    def _read_expectation(self, expectation: bytes) -> None:
+    def _read_expectation(self, expectation: bytes | None) -> None:
         """RFC 9110 section 10.1.1; of HTTP/1.0 it is ignored."""
-        if self.version == "1.1":
+        if expectation is not None and self.version == "1.1":
             if members(expectation) != [b"100-continue"]:
                 raise Problem(UNKNOWN_EXPECTATION, "Solo se admite Expect: 100-continue")
             self.expects = self.length != 0
 
 
-def field(line: bytes) -> Field:
-    """RFC 9112 section 5: a name in lower case and its value. Raises Problem."""
-    parts = FIELD.fullmatch(line)
-    if not parts:
-        raise bad("una cabecera no es «Nombre: valor», o tiene un carácter de control")
-    name, value = parts.groups()
-    return name.lower(), value
-
-
-known_field = lru_cache(1024)(field)  # the requests of a client repeat most of theirs
+def combined(headers: Sequence[Field]) -> dict[bytes, bytes]:
+    """Of fields that come twice, one list."""
+    said: dict[bytes, bytes] = {}
+    for name, value in headers:
+        said[name] = said[name] + b", " + value if name in said else value
+    return said
 
 
 def bad(why: str) -> Problem:
@@ -170,14 +192,6 @@ def long_line() -> Problem:
 
 def unknown(method: bytes) -> str:
     raise Problem(UNKNOWN_METHOD, f"Este servicio no conoce el método {method.decode('ascii')[:50]}")
-
-
-def combined(headers: list[Field]) -> dict[bytes, bytes]:
-    """RFC 9110 section 5.3: what comes twice is one list."""
-    said: dict[bytes, bytes] = {}
-    for name, value in headers:
-        said[name] = said[name] + b", " + value if name in said else value
-    return said
 
 
 def members(value: bytes) -> list[bytes]:
