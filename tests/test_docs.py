@@ -59,6 +59,19 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
+def test_the_readmes_tree_is_the_tree():
+    told = set(
+        re.findall(r"^((?:core/)?[a-z]+(?:/|\.py)) {2,}", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
+    )
+    folders = [*CHECKOUT.iterdir(), *(CHECKOUT / "core").iterdir()]
+    rooms = {
+        f"{path.relative_to(CHECKOUT)}/"
+        for path in folders
+        if re.fullmatch("[a-z]+", path.name) and path.is_dir()
+    }
+    assert told == rooms - {"core/"} | {"app.py"}
+
+
 def test_the_readme_is_short():
     assert len((CHECKOUT / "README.md").read_text().splitlines()) < 150
 
