@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from core.addresses import ascii_form
 from sql.enlaces import Mailing, Tipo
 
 
@@ -70,7 +71,7 @@ def message(id: UUID, correo: str, subject: str, sender: str, *, plain: str, htm
     """A mail of the service to `correo` (RFC 5322), which no machine answers (RFC 3834)."""
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
-    message["To"] = correo
+    message["To"] = ascii_form(correo)
     message["Subject"] = subject
     message["Date"] = formatdate()
     message["Message-ID"] = f"<{id}@{parseaddr(sender)[1].rpartition('@')[2]}>"

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 
 from background import letters, notices
+from core.addresses import ascii_form
 from core.auth.links import Link
 from core.problems import DatabaseUnavailable
 from core.process.mail import Mail, MailError, ServerAway, Undeliverable
@@ -97,7 +98,8 @@ class Outbox:
     async def _send(self, waiting: Mailing | Notice) -> None:
         """A crash between a mail's leaving and its record makes it leave twice, never not."""
         try:
-            await self._mail.send(self._compose(waiting), waiting.correo)
+            message = self._compose(waiting)
+            await self._mail.send(message, ascii_form(waiting.correo))
         except ServerAway as error:
             log.warning("no mail leaves, the mail server is away: %s", error)
             self._away_until = asyncio.get_running_loop().time() + AWAY_SECONDS
@@ -140,7 +142,7 @@ class Outbox:
             else:
                 token = link.encode(keys, waiting.tipo)
                 message = letters.compose(waiting, token, sender=sender, public_url=url)
-            message.as_bytes(policy=SMTP if waiting.correo.isascii() else SMTPUTF8)
+            message.as_bytes(policy=SMTP if ascii_form(waiting.correo).isascii() else SMTPUTF8)
         except Exception as error:  # its parsers raise whatever they stumble over
             raise Undeliverable(f"it cannot be composed: {type(error).__name__}: {error}") from error
         return message

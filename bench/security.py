@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from core.local.embedded import temporary_postgres
 REQUESTS, ENDINGS, LOGINS = 1000, 100, 200
 PASSWORD = "una clave larga"
 NAMED = re.compile(r"(?:execute [^:]*|statement):\s+-- (\w+\.\w+)")
-SETTINGS = {"JWT_SECRET": "x" * 32, "PORT": "0", "THROTTLE": "off", "LOG_LEVEL": "error"}
+SETTINGS = {"JWT_SECRET": secrets.token_hex(32), "PORT": "0", "THROTTLE": "off", "LOG_LEVEL": "error"}
 EVA = {
     "username": "eva",
     "password": PASSWORD,

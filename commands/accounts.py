@@ -16,9 +16,8 @@ from core.http.validation import body_decoder
 from core.problems import Problem
 from core.process import start
 from core.process.services import Services
-from handlers.fields import normal
 from handlers.password_rules import check_password
-from handlers.usuarios import NewUser
+from handlers.usuarios import NewUser, columns_of
 from sql import sesiones, usuarios
 from sql.usuarios import Credenciales
 
@@ -81,7 +80,7 @@ def run(command: str, arguments: argparse.Namespace) -> int:
 async def _with_services(work: Work, command: str, arguments: argparse.Namespace) -> str:
     origin = Origin(NOBODY, "", f"app.py {command}, uid {os.getuid()}", "")
     async with start.services(os.environ) as services:
-        user = await usuarios.credentials(services.db, normal(arguments.username))
+        user = await usuarios.credentials(services.db, arguments.username)
         return await work(services, arguments, user, origin)
 
 
@@ -103,13 +102,11 @@ async def _insert_admin(services: Services, arguments: argparse.Namespace, origi
     for name in ASKED:
         fields[name] = getattr(arguments, name) or _ask(name)
     new: NewUser = _decode(msgspec.json.encode(fields | {"password": _ask_password()}))
-    check_password(services.settings, new.password, new.username, new.correo)
-    columns = {name: normal(str(getattr(new, name))) for name in ("username", *ASKED)}
+    columns = columns_of(new)
+    check_password(services.settings, new.password, columns["username"], columns["correo"])
     columns["password"] = await services.passwords.hash(new.password)
-    await usuarios.insert(
-        services.db, origin, first_admin=False, rol="admin", estado=True, direccion=None, **columns
-    )
-    return f"{new.username} is an admin now"
+    await usuarios.insert(services.db, origin, first_admin=False, rol="admin", estado=True, **columns)
+    return f"{columns['username']} is an admin now"
 
 
 async def _revoke(

@@ -5,7 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from core import addresses
 from core.auth.password_hashes import MAX_BYTES
+from core.problems import invalid
 
 
 def text(low: int, high: int, pattern: str, mensaje: str, example: str) -> Meta:
@@ -21,28 +23,57 @@ def text(low: int, high: int, pattern: str, mensaje: str, example: str) -> Meta:
 
 WORD = r"[^\s\x00-\x1f\x7f-\x9f]"
 LINE = r"[^\x00-\x1f\x7f-\x9f]"
-MAIL = r'[^\s@<>()\[\]\\,;:"\x00-\x1f\x7f-\x9f]'
 
-Username = Annotated[
-    str, text(1, 50, r"[^\s@\x00-\x1f\x7f-\x9f]+", "un texto de 1 a 50 caracteres, sin espacios ni @", "ana")
-]
+# What nobody sees, beside spaces and controls: Unicode's category Cf, its Default_Ignorable_Code_Point, among them the
+# Hangul fillers, and the empty Braille cell. Two names that differ in these alone look the same.
+INVISIBLE = (
+    r"\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    r"\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+SEEN = rf"(?![\s\S]*[{INVISIBLE}])"
+CONTROL = r"\s\x00-\x1f\x7f-\x9f"
+ATOM = rf'[^@?<>()\[\]\\,;:."{CONTROL}]+'  # RFC 5321 and 6531, without the ? that makes an encoded word (RFC 2047)
+LETTER = rf"[^!-/:-@\[-`{{-~{CONTROL}]"
+LABEL = rf"{LETTER}([^!-,./:-@\[-`{{-~{CONTROL}]{{0,61}}{LETTER})?"
+
+USERNAME = "un texto de 1 a 50 caracteres, sin espacios, @ ni caracteres invisibles"
+Username = Annotated[str, text(1, 100, rf"{SEEN}\s*[^@{CONTROL}]{{1,50}}\s*", USERNAME, "ana")]
 Nombre = Annotated[
     str, text(1, 100, f"{WORD}{LINE}*", "un texto de 1 a 100 caracteres que no empiece con un espacio", "Ana")
 ]
 Direccion = Annotated[str, text(0, 200, f"{LINE}*", "un texto de hasta 200 caracteres", "San Martín 123")]
+CORREO = "un correo de hasta 254 caracteres, sin espacios ni caracteres invisibles"
 Correo = Annotated[
-    str, text(3, 254, f"{MAIL}{{1,64}}@{MAIL}+", "un correo de hasta 254 caracteres", "ana@example.com")
+    str, text(3, 300, rf"{SEEN}\s*{ATOM}(\.{ATOM})*@{LABEL}(\.{LABEL})*\s*", CORREO, "ana@example.com")
 ]
+TypedCorreo = Annotated[str, text(3, 300, r"[^\x00]+@[^\x00]+", CORREO, "ana@example.com")]
 TELEFONO = "un teléfono de 3 a 20 dígitos, con + y separadores opcionales"
 Telefono = (
     Annotated[int, Meta(ge=100, le=10**15 - 1, extra={"mensaje": TELEFONO})]
     | Annotated[str, text(3, 40, r"\+?([ ()./-]*[0-9]){3,20}", TELEFONO, "+54 9 260 453-8424")]
 )
 Password = Annotated[
-    str, text(1, MAX_BYTES, r"[^\x00]+", f"un texto de hasta {MAX_BYTES} bytes en UTF-8", "una frase larga")
+    str,
+    text(1, 2 * MAX_BYTES, r"[^\x00]+", f"un texto de hasta {MAX_BYTES} bytes en UTF-8", "una frase larga"),
 ]
 
 
 def normal(value: str) -> str:
     """One spelling (Unicode NFC) of what is compared: two that look alike are alike."""
     return unicodedata.normalize("NFC", value)
+
+
+def kept_username(typed: str) -> str:
+    return normal(typed.strip())
+
+
+def kept_correo(typed: str) -> str:
+    """Raises Problem 422 when the address is too long (RFC 5321 section 4.5.3.1), or IDNA knows no such domain."""
+    try:
+        correo = addresses.one_form(typed.strip())
+    except ValueError:
+        raise invalid("correo", f"debe ser {CORREO}") from None
+    if len(correo) > 254 or correo.index("@") > 64:
+        raise invalid("correo", f"debe ser {CORREO}")
+    return correo

@@ -14,7 +14,6 @@ from core.problems import (
 )
 from core.process.services import Services
 from handlers import throttle
-from handlers.fields import normal
 from handlers.login_bodies import NO_STORE, OFFLINE, Token, TokenRequest, bad_request, issue, require
 from handlers.sesiones import idle_seconds
 from sql import auditoria, sesiones, sesiones_rotation, usuarios
@@ -51,11 +50,11 @@ async def token(request: Request, asked: TokenRequest) -> Reply[Token]:
 async def _log_in(request: Request, asked: TokenRequest) -> Token:
     renewable = OFFLINE in asked.scope.split()
     attempt = await throttle.login(request, asked.username)
-    user = await _verified(request, asked)
-    opened = await _open(request, user, asked.password, renewable=renewable)
+    user, renew = await _verified(request, asked)
+    opened = await _open(request, user, renew, renewable=renewable)
     if opened is None:  # another login renewed the hash meanwhile, or the password was changed
-        user = await _verified(request, asked)
-        opened = await _open(request, user, asked.password, renewable=renewable)
+        user, renew = await _verified(request, asked)
+        opened = await _open(request, user, renew, renewable=renewable)
     if opened is None:
         raise await _refused(request, user.id)
     await attempt.succeeded()
@@ -63,12 +62,14 @@ async def _log_in(request: Request, asked: TokenRequest) -> Token:
     return issue(request.services, user.id, opened.id, opened.rol, first)
 
 
-async def _verified(request: Request, asked: TokenRequest) -> Credenciales:
-    """Who has this name and password; an unknown name costs the same hash and the same record."""
+async def _verified(request: Request, asked: TokenRequest) -> tuple[Credenciales, str | None]:
+    """Who has this name and password, which is there again if its hash is to be made anew.
+
+    An unknown name costs the same hash and the same record."""
     services = request.services
-    user = await usuarios.credentials(services.db, normal(asked.username))
-    matches = await services.passwords.verify(asked.password, user.password if user else None)
-    if user is None or not matches:
+    user = await usuarios.credentials(services.db, asked.username)
+    verdict = await services.passwords.verify(asked.password, user.password if user else None)
+    if user is None or not verdict:
         raise await _refused(request, user.id if user else None)
     if user.bloqueado:
         await _record_failure(request, user.id, BLOCKED.codigo)
@@ -77,13 +78,13 @@ async def _verified(request: Request, asked: TokenRequest) -> Credenciales:
         await _record_failure(request, user.id, NOT_VERIFIED.codigo)
         detail = "Verifique su correo antes de iniciar sesión"
         raise Problem(NOT_VERIFIED, detail, headers=[NO_STORE], extra={"error": "invalid_grant"})
-    return user
+    return user, asked.password if verdict.outdated else None
 
 
-async def _open(request: Request, user: Credenciales, password: str, *, renewable: bool) -> Opened | None:
-    """A session, if the hash that was verified still is the user's; one of another cost is made anew."""
+async def _open(request: Request, user: Credenciales, renew: str | None, *, renewable: bool) -> Opened | None:
+    """A session, if the hash that was verified still is the user's; with `renew`, the password, it is made anew."""
     services = request.services
-    renewed = await services.passwords.hash(password) if services.passwords.outdated(user.password) else None
+    renewed = await services.passwords.hash(renew) if renew else None
     return await sesiones.insert(
         services.db,
         user.id,

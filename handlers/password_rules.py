@@ -4,7 +4,7 @@ import runpy
 from functools import cache
 from importlib.metadata import distribution
 
-from core.auth.password_hashes import MAX_BYTES
+from core.auth.password_hashes import MAX_BYTES, one_form
 from core.problems import invalid
 from core.process.settings import Settings
 
@@ -14,7 +14,9 @@ SAFE_LENGTH = 8
 def check_password(settings: Settings, password: str, username: str, correo: str) -> None:
     """Raises Problem 422 when the password is too short, too long for bcrypt, blank, or easily guessed.
 
-    What is easily guessed is not asked where shorter passwords than NIST's are allowed: outside production."""
+    What counts is the form that is hashed. Outside production, where passwords may be shorter than NIST asks, it may be
+    easily guessed."""
+    password = one_form(password)
     if len(password) < settings.password_min_length:
         raise invalid("password", f"debe tener al menos {settings.password_min_length} caracteres")
     if len(password.encode()) > MAX_BYTES:

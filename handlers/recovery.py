@@ -3,11 +3,12 @@
 import asyncio
 from typing import ClassVar
 
+from core.addresses import spellings
 from core.http.endpoint import Answer, Answered, Request, endpoint
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
 from handlers import throttle
-from handlers.fields import Correo, Password, normal
+from handlers.fields import Password, TypedCorreo
 from handlers.mailed_links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
 from handlers.password_rules import check_password
 from sql import enlaces, usuarios
@@ -25,7 +26,7 @@ PAGE = page("Elegir otra contraseña", "Cambiar", FIELD)
 class Recovery(Body, frozen=True):
     EXAMPLE: ClassVar = {"correo": "eva@example.com"}
 
-    correo: Correo
+    correo: TypedCorreo
 
 
 class NewPassword(Body, frozen=True):
@@ -44,10 +45,11 @@ async def recover(request: Request, asked: Recovery) -> Answered:
     # A known correo costs the time of a written row: both are answered when either would be done.
     loop = asyncio.get_running_loop()
     answer_at = loop.time() + ANSWER_SECONDS
-    correo = normal(asked.correo)
-    await throttle.recovery(request, correo)
-    if await enlaces.recover(request.db, correo):
-        mail.waiting.set()
+    await throttle.recovery(request, asked.correo)
+    for spelling in spellings(asked.correo):
+        if await enlaces.recover(request.db, spelling):
+            mail.waiting.set()
+            break
     await asyncio.sleep(answer_at - loop.time())
     return RECOVERING
 

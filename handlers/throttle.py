@@ -5,11 +5,11 @@ import math
 
 from msgspec import Struct
 
+from core.addresses import spellings
 from core.http.endpoint import Request
 from core.http.messages import Headers, client_address
 from core.problems import THROTTLED, Problem
 from core.process.services import Services
-from handlers.fields import normal
 from sql import intentos
 from sql.intentos import Count, Limit, Verdict
 
@@ -101,7 +101,7 @@ def _lowered(name: str) -> str:
     """One spelling for all that reach one account: as PostgreSQL's lower() does, letter by letter.
 
     Python alone would count İris apart from iris, whose account both are to PostgreSQL."""
-    return "".join(letter.lower()[0] for letter in normal(name))
+    return "".join(letter.lower()[0] for letter in spellings(name)[0])
 
 
 def _address(request: Request) -> str:

@@ -28,7 +28,17 @@ from core.problems import (
 )
 from core.process.services import Services
 from handlers import throttle, verification
-from handlers.fields import Correo, Direccion, Nombre, Password, Telefono, Username, normal
+from handlers.fields import (
+    Correo,
+    Direccion,
+    Nombre,
+    Password,
+    Telefono,
+    Username,
+    kept_correo,
+    kept_username,
+    normal,
+)
 from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.password_rules import check_password
 from handlers.read_database import reading
@@ -43,6 +53,8 @@ log = logging.getLogger("ventas")
 CREATED = "Usuario creado correctamente"
 UPDATED = Answered("Usuario actualizado correctamente")
 DELETED = Answered("Usuario eliminado correctamente")
+
+KEPT = {"username": kept_username, "correo": kept_correo, "nombre": normal, "apellido": normal}
 
 
 class NewUser(Body, frozen=True):
@@ -123,9 +135,9 @@ async def create(request: Request, new: NewUser) -> Created:
     `username` and `correo` are unique, whatever their letter case. While there is no admin, and where the server is
     set so, who registers becomes one."""
     services = request.services
-    check_password(services.settings, new.password, new.username, new.correo)
+    columns = columns_of(new)
+    check_password(services.settings, new.password, columns["username"], columns["correo"])
     await throttle.registration(request)
-    columns = _columns(new)
     columns["password"] = await services.passwords.hash(new.password)
     with _taken("Error creando usuario"):
         async with services.db.transaction() as tx:
@@ -229,7 +241,7 @@ async def remove_me(request: Request) -> Answered:
 
 async def _update(request: Request, id: int, shown: str, changes: UserChanges | WholeUser) -> Answered:
     services, caller = request.services, request.caller
-    columns = _columns(changes)
+    columns = columns_of(changes)
     reserved = sorted(columns.keys() & ADMINS)
     if reserved and not caller.admin:
         await _record_refusal(request, id, reserved)
@@ -349,13 +361,13 @@ def _check(verdict: Verdict, missing: str) -> None:
             raise _wrong_password()
 
 
-def _columns(sent: NewUser | UserChanges) -> dict[str, Any]:
+def columns_of(sent: NewUser | UserChanges) -> dict[str, Any]:
     """The columns that a body sets, one spelling each."""
     columns = {name: value for name, value in structs.asdict(sent).items() if value is not UNSET}
     for name in ("creacion", "password_actual"):
         columns.pop(name, None)
-    for name in columns.keys() & {"username", "correo", "nombre", "apellido"}:
-        columns[name] = normal(columns[name])
+    for name in columns.keys() & KEPT.keys():
+        columns[name] = KEPT[name](columns[name])
     if "telefono" in columns:
         columns["telefono"] = str(columns["telefono"])
     return columns

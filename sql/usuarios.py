@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
+from core.addresses import spellings
 from core.caller import Origin, Rol
 from core.condition import ALWAYS, Condition
 from core.database.database import Database, Pooled, Transaction
@@ -364,7 +365,11 @@ async def profile(db: Runner, id: int) -> Own | None:
 
 
 async def credentials(db: Runner, name: str) -> Credenciales | None:
-    return await db.one(Credenciales, CREDENTIALS, name=name)
+    """Of the user whose username or correo somebody typed so."""
+    for spelling in spellings(name):
+        if found := await db.one(Credenciales, CREDENTIALS, name=spelling):
+            return found
+    return None
 
 
 async def credentials_by_id(db: Runner, id: int) -> Credenciales | None:

@@ -41,7 +41,8 @@ class Postbox:
     """Refuses who is in `refused`, with that reply, and whom `refuses` has one for; lets those wait for whom `slow` has
     an event; with `users`, takes mail only from who logs in. `asked` are the recipients, refused ones too."""
 
-    def __init__(self, users: dict[str, str] | None = None) -> None:
+    def __init__(self, users: dict[str, str] | None = None, *, smtputf8: bool = True) -> None:
+        self.smtputf8 = smtputf8
         self.refused: dict[str, str] = {}
         self.refuses: Callable[[str], str | None] = self.refused.get
         self.slow: Callable[[str], threading.Event | None] = lambda address: None
@@ -63,7 +64,7 @@ class Postbox:
         if self.users:
             options |= {"authenticator": self._log_in, "auth_required": True}
         controller = _Controller(
-            self, "127.0.0.1", self.port, ssl_context=tls, enable_SMTPUTF8=True, **options
+            self, "127.0.0.1", self.port, ssl_context=tls, enable_SMTPUTF8=self.smtputf8, **options
         )
         controller.start()
         try:

@@ -70,9 +70,9 @@ def test_every_field_at_fault_is_named_at_once(api):
     answer = problem(api.post("/user/", json=body), 422, "datos_invalidos")
 
     assert {error["campo"]: error["mensaje"] for error in answer["errores"]} == {
-        "username": "debe ser un texto de 1 a 50 caracteres, sin espacios ni @",
+        "username": "debe ser un texto de 1 a 50 caracteres, sin espacios, @ ni caracteres invisibles",
         "password": "debe ser un texto de hasta 72 bytes en UTF-8",
-        "correo": "debe ser un correo de hasta 254 caracteres",
+        "correo": "debe ser un correo de hasta 254 caracteres, sin espacios ni caracteres invisibles",
         "apellido": "es obligatorio",
         "telefono": "es obligatorio",
         "color": "no es un campo conocido",

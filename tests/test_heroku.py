@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import secrets
 import shlex
 import signal
 import socket
@@ -47,7 +48,7 @@ def config(slug: Path, empty_database: str) -> dict[str, str]:
         "PATH": f"{slug}/bin:{os.defpath}",
         "DYNO": "web.1",
         "DATABASE_URL": empty_database.replace("postgresql:", "postgres:") + f"{separator}sslmode=disable",
-        "JWT_SECRET": "0123456789abcdef0123456789abcdef",
+        "JWT_SECRET": secrets.token_hex(32),
         "WEB_CONCURRENCY": "2",
         "PYTHONUNBUFFERED": "1",
     }

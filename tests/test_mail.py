@@ -1,5 +1,6 @@
 """Mails: what they look like, how they leave, and what happens when they cannot."""
 
+import secrets
 import ssl
 import subprocess
 import threading
@@ -120,13 +121,27 @@ def test_a_correo_cannot_add_headers(connect, postbox, correo):
 
 @pytest.mark.parametrize(
     "correo",
-    ["ñandú@correo.example", "a@cámara.example", "a..b@x", "%s@x", "a@-"],
+    ["ñandú@correo.example", "%s@x", "{}=''@x", "a.b+c@1.2"],
 )
 def test_an_odd_correo_gets_its_mail_all_the_same(connect, postbox, correo):
     connect(MAIL_URL=postbox.url).post("/user/", json=new_user("ana", correo=correo))
 
     postbox.mail()
     assert postbox.recipients == [correo]
+
+
+def test_a_server_without_smtputf8_gets_the_domain_in_ascii(connect, rows):
+    with Postbox(smtputf8=False).open() as postbox:
+        api = connect(MAIL_URL=postbox.url)
+        api.post("/user/", json=new_user("ana", correo="ñ@münchen.example"))
+        api.post("/user/", json=new_user("beto", correo="beto@MÜNCHEN.example"))
+
+        assert postbox.mail()["To"] == "beto@xn--mnchen-3ya.example"
+        assert postbox.recipients == ["beto@xn--mnchen-3ya.example"]
+        assert _wait(rows, lambda found: found[0][4])[0][3:] == (
+            False,
+            "the server takes only ASCII addresses",
+        )
 
 
 def test_the_database_never_holds_the_token(connect, postbox, rows):
@@ -356,6 +371,6 @@ def test_a_setting_that_cannot_work_stops_the_start(name, value):
 
 
 def test_production_needs_to_say_who_mails_come_from():
-    environ = {"APP_ENV": "production", "DATABASE_URL": "postgresql://x", "JWT_SECRET": "x" * 32}
+    environ = {"APP_ENV": "production", "DATABASE_URL": "postgresql://x", "JWT_SECRET": secrets.token_hex(32)}
     with pytest.raises(SettingsError, match=r"^MAIL_FROM"):
         load(environ | {"MAIL_URL": "smtp://x"})

@@ -13,6 +13,7 @@ import pytest
 from core.checkout import CHECKOUT
 
 SHARED = {
+    "core.addresses",
     "core.caller",
     "core.checkout",
     "core.condition",

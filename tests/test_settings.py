@@ -1,6 +1,8 @@
 """A setting that cannot work stops the start with one line that names it; a start that fails serves nothing."""
 
 import os
+import re
+import secrets
 import subprocess
 import sys
 
@@ -12,7 +14,7 @@ from core.checkout import CHECKOUT
 from core.process.application import Api
 from core.process.settings import SettingsError, load
 
-HEROKU = {"DYNO": "web.1", "DATABASE_URL": "postgres://u:p@h/db", "JWT_SECRET": "x" * 32}
+HEROKU = {"DYNO": "web.1", "DATABASE_URL": "postgres://u:p@h/db", "JWT_SECRET": secrets.token_hex(32)}
 
 
 def uvicorn(target: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -115,3 +117,47 @@ def test_a_port_that_is_no_number_is_named():
 @pytest.mark.parametrize("app_env", ["", " "])
 def test_an_empty_setting_is_unset(app_env):
     assert load(HEROKU | {"APP_ENV": app_env}).production
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "0" * 64,
+        "secreto" * 10,
+        "secreto " * 10,
+        "0123456789abcdef" * 4,
+        "abcdefghijklmnopqrstuvwxyz0123456789",
+        "your-secret-key-at-least-32-bytes-long",
+        "ñ" * 40,
+    ],
+)
+@pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS"])
+def test_production_refuses_a_secret_that_can_be_guessed(name, secret):
+    line = rf"^{name}: it can be guessed: set it to what `openssl rand -hex 32` prints$"
+    with pytest.raises(SettingsError, match=line):
+        load(HEROKU | {name: secret})
+
+
+@pytest.mark.parametrize("make", [secrets.token_hex, secrets.token_urlsafe])
+def test_production_takes_a_secret_that_a_machine_made(make):
+    secret = make(48)
+    assert load(HEROKU | {"JWT_SECRET": secret}).jwt_secret == secret
+
+
+def test_no_document_shows_a_secret_that_would_work():
+    pages = [
+        CHECKOUT / "README.md",
+        CHECKOUT / ".env",
+        CHECKOUT / "app.json",
+        *(CHECKOUT / "docs").glob("*.*"),
+    ]
+    shown = [
+        value
+        for page in pages
+        for value in re.findall(r"SECRET\w*[=:]\s*\"?([^\s\"]{32,})", page.read_text("utf-8"))
+    ]
+
+    assert "WHAT_OPENSSL_RAND_-HEX_32_PRINTED" in shown
+    for value in shown:
+        with pytest.raises(SettingsError, match=r"^JWT_SECRET: "):
+            load(HEROKU | {"JWT_SECRET": value})

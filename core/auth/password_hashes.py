@@ -4,12 +4,15 @@ import asyncio
 import os
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
 import bcrypt
+from msgspec import Struct
+from precis_i18n import get_profile
 
 from core.problems import BUSY, Problem
 
@@ -18,7 +21,26 @@ THREADS = 2
 MAX_WAITING = 64
 NICENESS = 10
 
+_OPAQUE = get_profile("OpaqueString")
+
 T = TypeVar("T")
+
+
+def one_form(password: str) -> str:
+    """How a password is hashed: in Unicode NFC, each kind of space as the plain one (RFC 8265 section 4.2).
+
+    Characters that the standard's profile disallows stay: passwords that hold them are in use."""
+    return _OPAQUE.apply_five_rules(password)
+
+
+class Verdict(Struct, frozen=True):
+    """Whether a password is the one of a hash, and whether that hash should be made anew."""
+
+    matches: bool
+    outdated: bool = False
+
+    def __bool__(self) -> bool:
+        return self.matches
 
 
 class Passwords:
@@ -33,22 +55,28 @@ class Passwords:
         self._decoy = self.of_nobody()  # verifying against it takes the time of a real one
 
     async def hash(self, password: str) -> str:
-        """The bcrypt hash of at most 72 bytes of UTF-8."""
-        hashed = await self._run(bcrypt.hashpw, password.encode(), bcrypt.gensalt(self.rounds))
+        """The bcrypt hash of at most 72 bytes of UTF-8, in its one form."""
+        hashed = await self._run(bcrypt.hashpw, one_form(password).encode(), bcrypt.gensalt(self.rounds))
         return hashed.decode()
 
     def of_nobody(self) -> str:
         """A well-formed hash that no password has; each is another."""
         return bcrypt.gensalt(self.rounds).decode() + "." * 31
 
-    async def verify(self, password: str, hashed: str | None) -> bool:
-        """Whether `hashed` is of `password`. With None (no such user) it takes as long, and is False."""
-        check = partial(_check, self.rounds)
-        matches = await self._run(check, password.encode(), (hashed or self._decoy).encode())
-        return matches and hashed is not None
+    async def verify(self, password: str, hashed: str | None) -> Verdict:
+        """Whether `hashed` is of `password`. With None (no such user) it takes as long, and no password matches.
 
-    def outdated(self, hashed: str) -> bool:
-        """Whether a hash was made at another cost than today's."""
+        A hash from before passwords had one form is tried with what was typed, and with its decomposed form (NFD)."""
+        kept = one_form(password)
+        forms = dict.fromkeys([kept, password, unicodedata.normalize("NFD", kept)])
+        for form in forms:
+            check = partial(_check, self.rounds)
+            if await self._run(check, form.encode(), (hashed or self._decoy).encode()) and hashed:
+                differs = form != kept and len(kept.encode()) <= MAX_BYTES
+                return Verdict(matches=True, outdated=differs or self._cost_differs(hashed))
+        return Verdict(matches=False)
+
+    def _cost_differs(self, hashed: str) -> bool:
         return not hashed.startswith(f"$2b${self.rounds:02d}$")
 
     def close(self) -> None:

@@ -17,10 +17,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from core.checkout import CHECKOUT
 from core.instants import midnight
+from core.process import strength
 from core.process.mail import Server
 from core.zones import UnknownZone, zone
 
 DOTENV = CHECKOUT / ".env"
+SECRET_BITS = 128
 LOCAL_SENDER = "ventas@localhost"
 PUBLIC_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]+)?((/[\w.~%-]+)*)/?", re.ASCII)
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\sA-Z/?#]+")
@@ -259,6 +261,10 @@ def _refuse_unsafe(settings: Settings) -> None:
         secret = getattr(settings, name)
         if (secret or (name == "jwt_secret" and settings.production)) and len(secret.encode()) < 32:
             raise SettingsError(name.upper(), "set it to 32 bytes or more, e.g. from `openssl rand -hex 32`")
+        if secret and settings.production and strength.bits(secret) < SECRET_BITS:
+            raise SettingsError(
+                name.upper(), "it can be guessed: set it to what `openssl rand -hex 32` prints"
+            )
     if settings.db_pool_min > settings.db_pool_max:
         raise SettingsError("DB_POOL_MIN", "set it no higher than DB_POOL_MAX")
     if settings.production and not settings.database_url:

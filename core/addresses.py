@@ -1,0 +1,45 @@
+"""Mail addresses: their one form, and the form that mail servers take."""
+
+import unicodedata
+
+
+def one_form(address: str) -> str:
+    """How an address is kept and compared: Unicode NFC, its domain in lower case and U-labels (RFC 5890).
+
+    Raises ValueError when IDNA knows no such domain."""
+    local, _, domain = unicodedata.normalize("NFC", address).rpartition("@")
+    if _is_plain(domain):
+        return f"{local}@{domain.lower()}"
+    import idna  # most processes never meet a domain that needs it
+
+    return f"{local}@{idna.decode(idna.encode(domain, uts46=True))}"
+
+
+def ascii_form(address: str) -> str:
+    """Where mail goes: the domain in A-labels (RFC 5890), which servers without SMTPUTF8 take too.
+
+    A domain that IDNA does not know stays as it is."""
+    local, _, domain = address.rpartition("@")
+    if _is_plain(domain):
+        return address
+    import idna
+
+    try:
+        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
+    except idna.IDNAError:
+        return address
+
+
+def spellings(name: str) -> list[str]:
+    """Under what a username or address that somebody typed may be kept; first its one form."""
+    typed = unicodedata.normalize("NFC", name.strip())
+    if _is_plain(typed.rpartition("@")[2]):
+        return [typed]
+    try:
+        return list(dict.fromkeys([one_form(typed), typed, ascii_form(typed)]))
+    except ValueError:
+        return [typed]
+
+
+def _is_plain(domain: str) -> bool:
+    return domain.isascii() and "xn--" not in domain.lower()
