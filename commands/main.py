@@ -9,7 +9,7 @@ from functools import partial
 
 from msgspec import structs
 
-from commands import accounts, migrate, queries, serve, transfer
+from commands import accounts, migrate, odd_names, queries, serve, transfer
 from core.local.embedded import EmbeddedPostgresError, temporary_postgres
 from core.migrating.migrations import MigrationError
 from core.process import start
@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         account = commands.add_parser(name, help=summary)
         accounts.add_arguments(account, name)
         account.set_defaults(run=partial(_account, name))
+    names = commands.add_parser("odd-names", help="list users whose names could not be registered today")
+    odd_names.add_arguments(names)
+    names.set_defaults(run=_odd_names)
     for name, summary in FILES.items():
         file = commands.add_parser(name, help=summary)
         transfer.add_arguments(file, name)
@@ -72,6 +75,10 @@ def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
 
 def _account(command: str, settings: Settings, chosen: argparse.Namespace) -> int:
     return accounts.run(command, chosen)
+
+
+def _odd_names(settings: Settings, chosen: argparse.Namespace) -> int:
+    return odd_names.run()
 
 
 def _transfer(command: str, settings: Settings, chosen: argparse.Namespace) -> int:

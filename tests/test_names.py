@@ -6,8 +6,9 @@ import unicodedata
 import bcrypt
 import httpx
 import pytest
-from conftest import PASSWORD, new_user, problem
+from conftest import PASSWORD, SETTINGS, new_user, problem
 
+from commands.main import main
 from core.addresses import ascii_form, one_form, spellings
 from handlers.fields import CONTROL, INVISIBLE
 
@@ -212,3 +213,21 @@ def test_72_bytes_are_counted_in_the_form_that_is_hashed(api):
 def test_an_address_has_one_form(typed, kept, sent):
     assert (one_form(typed), ascii_form(typed)) == (kept, sent)
     assert spellings(f" {typed} ")[0].lower() == kept.lower()
+
+
+def test_a_command_lists_the_users_of_before_whose_names_are_odd(database, rows, capsys, monkeypatch):
+    _plant(rows, "Ana", "ana@EXAMPLE.com")
+    _plant(rows, "an\u200ba", "ana@example..com")
+    _plant(rows, "beto", "beto@xn--mnchen-3ya.example")
+    for name, value in (SETTINGS | {"DATABASE_URL": database}).items():
+        monkeypatch.setenv(name, value)
+
+    assert main(["odd-names"]) == 3
+    [(odd,), (beto,)] = rows("SELECT id FROM usuario WHERE username <> 'Ana' ORDER BY id")
+    assert capsys.readouterr().out.splitlines() == [
+        f"{odd} username 'an\\u200ba'",
+        f"{odd} correo 'ana@example..com'",
+        f"{beto} correo 'beto@xn--mnchen-3ya.example'",
+    ]
+    rows("DELETE FROM usuario WHERE username <> 'Ana'")
+    assert main(["odd-names"]) == 0
