@@ -1,11 +1,17 @@
 """How much of request bodies a process holds at a time."""
 
 import asyncio
+import ctypes
 from collections import deque
+from typing import Any
 
 from core.problems import BUSY, DatabaseUnavailable
 
 LEAST_BUDGET = 32 * 1024 * 1024  # bytes
+MUCH = 4 * 1024 * 1024  # bytes, after which memory is given back to the system
+QUIET_SECONDS = 1.0
+
+libc: Any = ctypes.CDLL(None)
 
 
 class BodyBudget:
@@ -14,7 +20,7 @@ class BodyBudget:
     A body that came whole with its head does not ask: it is here already."""
 
     def __init__(self, most: int, seconds: float) -> None:
-        self._free = most
+        self._most = self._free = self._least = most
         self._seconds = seconds
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -25,7 +31,7 @@ class BodyBudget:
         if self._waiting or size > self._free:
             await self._wait(size)
         else:
-            self._free -= size
+            self._take(size)
         task.add_done_callback(lambda _: self._give_back(size))
 
     async def _wait(self, size: int) -> None:
@@ -41,13 +47,26 @@ class BodyBudget:
                 self._waiting = deque(asker for asker in self._waiting if asker[1] is not turn)
                 self._serve()
 
+    def _take(self, size: int) -> None:
+        self._free -= size
+        self._least = min(self._least, self._free)
+
     def _give_back(self, size: int) -> None:
         self._free += size
         self._serve()
+        if self._free == self._most > self._least + MUCH:
+            self._least = self._most
+            asyncio.get_running_loop().call_later(QUIET_SECONDS, trim)
 
     def _serve(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._free:
             size, turn = self._waiting.popleft()
             if not turn.done():
-                self._free -= size
+                self._take(size)
                 turn.set_result(None)
+
+
+def trim() -> None:
+    """The C library keeps what a burst took for the next one; glibc can be told to give it back."""
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)

@@ -16,6 +16,7 @@ from core.problems import BAD_JSON, Problem, invalid, invalid_fields
 
 MAX_ERRORS = 100
 MANY_VALUES = 10_000
+MOST_DIGITS = 100
 
 MISFIT = "no tiene la forma que esta ruta pide"  # where no single field is at fault
 
@@ -61,7 +62,7 @@ def _bound(body: bytes, type_: Any) -> None:
     """What would take long to explain is refused as a whole. Raises Problem 422."""
     info, most = inspect.type_info(type_), MANY_VALUES
     if isinstance(info, inspect.ListType):
-        most += (info.max_length or 0) * len(msgspec.structs.fields(row_type(type_)))
+        most = (info.max_length or most) * len(msgspec.structs.fields(row_type(type_)))
     if body.count(b",") > most:
         raise invalid("cuerpo", f"tiene demasiados valores: {describe(info)}")
 
@@ -109,7 +110,9 @@ def _refuse(body: bytes, type_: Any) -> NoReturn:
 def _parse(body: bytes) -> object:
     """The JSON as plain objects, by the standard library: it tells what msgspec does not (repeated keys)."""
     try:
-        return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(
+            body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_number
+        )
     except RecursionError:
         raise invalid("cuerpo", "tiene demasiados niveles") from None
     except ValueError:
@@ -123,6 +126,11 @@ def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
         repeated = [name for name, count in counts.items() if count > 1]
         raise invalid_fields([_error(_printable(name), "está repetido") for name in repeated[:MAX_ERRORS]])
     return values
+
+
+def _number(digits: str) -> float:
+    """Reading very many digits takes long, and no field has so many."""
+    return int(digits) if len(digits) < MOST_DIGITS else float(digits)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,0 +1,80 @@
+"""What a body may cost: its length by route, what all of them hold together, and how long one is explained."""
+
+import json
+
+import httpx
+import pytest
+from conftest import member, problem
+from raw import answers, rest, serving
+from raw import connect as connect_to
+
+from core.http.connection import Connection
+
+JSON = {"Content-Type": "application/json"}
+SALE = {"venta": 1, "ventas_productos": 1}
+
+
+def lote(length: int, token: str) -> bytes:
+    head = f"POST /venta/lote HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: {token}\r\n"
+    return f"{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("path", ["/user/", "/login/", "/login/recuperar", "/venta/"])
+def test_a_body_has_16_kib_where_no_more_is_needed(beto, path):
+    answer = beto.post(path, content=b" " * 16_385, headers=JSON)
+    assert problem(answer, 413, "cuerpo_demasiado_grande")["detail"] == "El cuerpo pasa de 16384 bytes"
+
+
+def test_a_batch_has_as_much_as_the_settings_say(beto):
+    assert beto.post("/venta/lote", json=[SALE] * 1000).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b'{"":0},' * 200_000 + b"{}]",
+        b"[" + b"1," * 500_000 + b"1]",
+        b"[{" + b",".join(b'"%x":0' % n for n in range(100_000)) + b"}]",
+        b"[{" + b'"venta":1,' * 100_000 + b'"venta":1}]',
+    ],
+)
+def test_a_body_of_too_many_values_is_refused_as_a_whole(beto, body):
+    answer = beto.post("/venta/lote", content=body, headers=JSON)
+    (error,) = problem(answer, 422, "datos_invalidos")["errores"]
+    assert error["mensaje"].startswith("tiene demasiados valores: debe ser una lista JSON de hasta")
+
+
+def test_an_answer_names_a_hundred_errors_at_most(beto):
+    rows = json.dumps([{"venta": -1, "color": "azul"}] * 5000)
+    answer = beto.post("/venta/lote", content=rows, headers=JSON)
+    assert len(problem(answer, 422, "datos_invalidos")["errores"]) == 100
+    assert len(answer.content) < 20_000
+
+
+def test_a_number_of_very_many_digits_is_no_amount(beto):
+    body = '[{"venta": ' + "9" * 4000 + ', "ventas_productos": 1}]'
+    errores = problem(beto.post("/venta/lote", content=body, headers=JSON), 422, "datos_invalidos")["errores"]
+    assert [error["campo"] for error in errores] == ["venta"]
+
+
+def test_large_bodies_wait_for_each_other(database, monkeypatch):
+    """Together they hold no more than the budget; who waits too long is told to come again."""
+    monkeypatch.setattr("core.http.outermost.LEAST_BUDGET", 30_000)
+    with serving(database, Connection, MAX_BODY_BYTES="20000", DB_TIMEOUT_SECONDS="1") as server:
+        url = "http://{}:{}".format(*server.servers[0].sockets[0].getsockname())
+        with httpx.Client(base_url=url, timeout=30) as api, member(api, "ana") as ana:
+            token = ana.headers["authorization"]
+            with connect_to(server) as first, connect_to(server) as second:
+                first.sendall(lote(20_000, token) + b"[")
+                assert ana.get("/readyz").status_code == 200  # it is being read
+                second.sendall(lote(20_000, token) + b"[")
+                (busy,) = answers(rest(second))
+                first.sendall(b" " * 19_998 + b"]")
+                (done,) = answers(rest(first))
+            assert (busy.status, busy.problem["codigo"], busy.headers["retry-after"]) == (
+                503,
+                "servidor_ocupado",
+                "1",
+            )
+            assert done.status == 201
+            assert ana.post("/venta/lote", json=[SALE] * 500).status_code == 201
