@@ -18,8 +18,8 @@ SELECT (SELECT count(*)
 
 START = f"""
 -- eliminaciones.start: an account goes, and what is left of it is hidden: its names are free, its sessions end; the
--- rest is as in usuarios.delete; uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey, auditoria_pkey,
--- auditoria_afectado_id_idx
+-- rest is as in usuarios.delete; uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey,
+-- auditoria_pkey, auditoria_afectado_id_idx
 {TO_DELETE}
 ), gone AS (
     INSERT INTO eliminacion (usuario_id)
