@@ -2,7 +2,7 @@
 import { Access } from "./access.js";
 import { get } from "./api.js";
 import { anythingTyped } from "./forms.js";
-import { html, render, useEffect, useRef, useState } from "./html.js";
+import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { Account } from "./cuenta.js";
 import { Audit } from "./auditoria.js";
 import { Import } from "./importar.js";
@@ -58,6 +58,14 @@ function Panel() {
       if (!keeps) leave();
     }
   }), []);
+
+  // A modal dialog would keep everything else from being used, the login too.
+  useLayoutEffect(() => {
+    for (const dialog of document.querySelectorAll("dialog")) {
+      if (!inside) dialog.close();
+      else if (!dialog.open) dialog.showModal();
+    }
+  }, [inside]);
 
   function leave() {
     known.current = null;

@@ -8,6 +8,7 @@ import { priced } from "./preferences.js";
 import { SaleDialog } from "./venta.js";
 
 const PAGE = 50;
+const LONG = 10 ** 10; // cents that may take two lines on a phone
 const UNDO_MS = 10_000;
 
 export function SalesList({ chosen, zone, filters, admin, added, changed }) {
@@ -27,7 +28,7 @@ export function SalesList({ chosen, zone, filters, admin, added, changed }) {
           return html`<tr key=${sale.id}>
             <td class="name">${moment(sale.creacion, zone)}${admin && html`<span class="soft small phone"><${Seller} id=${sale.usuario_id} /></span>`}</td>
             ${admin && html`<td class="name desk"><${Seller} id=${sale.usuario_id} /></td>`}
-            <td class="number strong">${priced(sale.venta)}<span class="soft small phone">${plural(sale.ventas_productos, "producto")}</span></td>
+            <td class="number strong ${sale.venta >= LONG ? "long" : ""}">${priced(sale.venta)}<span class="soft small phone">${plural(sale.ventas_productos, "producto")}</span></td>
             <td class="number desk">${count(sale.ventas_productos)}</td>
             <td class="number tools">
               <button type="button" class="plain icon" aria-label="Editar ${what}" onClick=${() => setEdited(sale)}><${Icon} name="edit" /></button>
