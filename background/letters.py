@@ -4,12 +4,28 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, parseaddr
 from html import escape
+from string import Template
 from uuid import UUID
 
 from msgspec import Struct
 
 from core.addresses import ascii_form
 from sql.enlaces import Mailing, Tipo
+
+# As the pages look, in the colours of web/house.css; mail programs read only styles that stand in the elements.
+HTML = Template("""\
+<!doctype html>
+<html lang="es">
+<head><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>$subject</title></head>
+<body style="margin: 0; padding: 24px 16px; font: 16px/1.5 system-ui, sans-serif">
+<div style="max-width: 480px; margin: 0 auto; padding: 24px; border: 1px solid #7d8a85; border-radius: 8px">
+<p style="margin: 0; color: #0b6e4f; font-size: 18px; font-weight: 700">Ventas</p>
+<h1 style="margin: 16px 0 0; font-size: 24px; line-height: 1.2">$subject</h1>
+$html
+</div>
+</body>
+</html>
+""")
 
 
 class Letter(Struct, frozen=True):
@@ -78,5 +94,5 @@ def message(id: UUID, correo: str, subject: str, sender: str, *, plain: str, htm
     message["Auto-Submitted"] = "auto-generated"
     message["Content-Language"] = "es"
     message.set_content(plain)
-    message.add_alternative(f'<!doctype html><html lang="es"><body>{html}</body></html>\n', subtype="html")
+    message.add_alternative(HTML.substitute(subject=escape(subject), html=html), subtype="html")
     return message

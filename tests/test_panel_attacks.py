@@ -77,9 +77,8 @@ def test_what_is_injected_does_not_run(chromium, api, beto):
         return refused;
     }""")
     assert page.evaluate("window.stolen") is None
-    assert {"require-trusted-types-for", "script-src", "script-src-elem", "connect-src", "img-src", "form-action"} <= set(
-        refused
-    )
+    assert {"require-trusted-types-for", "connect-src", "img-src"} <= set(refused)
+    assert page.url.endswith("/panel")
     assert page.evaluate("Object.values(sessionStorage).some((text) => text.includes('.eyJ'))") is False
     context.close()
 
@@ -115,7 +114,9 @@ def test_the_second_of_two_people_sees_nothing_of_the_first(page, beto, carla):
     log_in(page, "carla")
     page.get_by_text("No hay ventas en este período").wait_for()
     go(page, "cuenta/perfil", "Mi cuenta")
-    page.locator("[name=username][value=carla]").wait_for()
+    username = page.get_by_role("textbox", name="Usuario")
+    username.wait_for()
+    assert username.input_value() == "carla"
     assert "Beto" not in page.content()
 
 
