@@ -11,6 +11,7 @@ export function Factor() {
     setStep(null);
     loaded.again();
   };
+  if (loaded.problem?.codigo === "ruta_desconocida") return null; // an API without it
   return html`<section class="card matter" aria-label="Segundo factor">
     <h2>Segundo factor</h2>
     <p class="soft">Además de la contraseña, un código de su teléfono: quien le robe una no entra sin el otro.</p>

@@ -16,6 +16,7 @@ export function Keys() {
   const [made, setMade] = useState(null);
   const [removed, setRemoved] = useState(null);
   const { items, more, busy, problem, next } = usePages({}, times, "user/me/llaves");
+  const missing = problem?.codigo === "ruta_desconocida"; // an API without them
   const reload = () => setTimes(times + 1);
 
   const make = async ({ nombre, expira, password_actual: password, ...scopes }, key) => {
@@ -46,7 +47,7 @@ export function Keys() {
           <${Field} label="Vence el" name="expira" type="date" min=${today(zone())} value=${plusMonths(today(zone()), 12)} required />
           <${Field} label="Contraseña actual" name="password_actual" type="password" autocomplete="current-password" required />
         <//>`
-      : html`<div class="actions"><button type="button" class="primary" onClick=${() => setMaking(true)}>Nueva llave</button></div>`}
+      : !missing && html`<div class="actions"><button type="button" class="primary" onClick=${() => setMaking(true)}>Nueva llave</button></div>`}
     <ul class="rows">
       ${items.map((key) => html`<li key=${key.id}>
         <div><p class="strong">${key.nombre}</p>
@@ -58,7 +59,7 @@ export function Keys() {
       <${Field} label="Contraseña actual" name="password_actual" type="password" autocomplete="current-password" autofocus required /><//>`}
     ${!items.length && !busy && !problem && html`<${Empty} title="Todavía no hay llaves" />`}
     ${busy && html`<${Skeleton} lines=${2} />`}
-    ${problem && html`<${Alert} problem=${problem} again=${next} />`}
+    ${missing ? html`<${Empty} title="Este servicio no ofrece llaves" />` : problem && html`<${Alert} problem=${problem} again=${next} />`}
     ${more && !busy && !problem && html`<${More} onReach=${next} />`}
   </section>`;
 }

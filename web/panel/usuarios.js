@@ -48,7 +48,7 @@ export function Users({ me, query }) {
 
 /** The list says who users are; which of them are admins, blocked or not verified, the same list says when asked so. */
 async function withMarks(users, query, options) {
-  const which = async (filter) => new Set((await get("user/", { ...query, ...filter }, options).catch(() => ({ body: [] }))).body.map(({ id }) => id));
+  const which = async (filter) => new Set((await get("user/", { ...query, ...filter }, options)).body.map(({ id }) => id));
   const [admins, blocked, unverified] = await Promise.all([which({ rol: "admin" }), which({ bloqueado: true }), which({ estado: false })]);
   return users.map((user) => ({ ...user, admin: admins.has(user.id), blocked: blocked.has(user.id), verified: !unverified.has(user.id) }));
 }
@@ -94,6 +94,8 @@ function Person({ user, me, onClose, onDone }) {
 }
 
 function RemoveFactor({ user }) {
+  const offered = useLoad((signal) => get("user/me/factor", {}, { signal }), []);
+  if (!offered.data) return null;
   const remove = async () => {
     try {
       await call("DELETE", `user/${user.id}/factor`);
