@@ -9,7 +9,7 @@ from functools import partial
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from background import budget, outbox
+from background import budget, outbox, retention
 from core.auth.middleware import BearerAuth
 from core.http.cors import Cors
 from core.http.endpoint import at
@@ -98,7 +98,11 @@ def stack(services: Services) -> ASGIApp:
 
 def sweeps(services: Services) -> list[Sweep]:
     """What each process does in the background, and how often."""
+    optional = []
+    if services.settings.retention_sweep == "on":
+        optional.append(Sweep("auditoria", partial(retention.sweep, services), seconds=3600))
     return [
+        *optional,
         Sweep("idempotencia", partial(idempotency.sweep, services), seconds=300),
         Sweep("sesion", partial(sesiones.sweep, services), seconds=3600),
         Sweep("eliminacion", partial(usuarios.sweep, services), seconds=5),
@@ -118,6 +122,7 @@ def application(environ: Mapping[str, str]) -> Api:
             outbox.sending(services),
             metrics.telling(services),
             budget.watching(services),
+            retention.watching(services),
         ):
             yield stack(services)
 

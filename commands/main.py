@@ -9,13 +9,13 @@ from functools import partial
 
 from msgspec import structs
 
-from commands import accounts, migrate, odd_names, queries, serve, transfer
+from commands import accounts, migrate, odd_names, queries, retention, serve, transfer
 from core.local.embedded import EmbeddedPostgresError, temporary_postgres
 from core.migrating.migrations import MigrationError
 from core.process import start
 from core.process.application import StartError
 from core.process.settings import Settings
-from sql import auditoria_months
+from sql import auditoria_months, auditoria_retention
 
 DESCRIPTION = "The API over PostgreSQL for users and their sales. Without a command it serves."
 
@@ -34,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     migrating = commands.add_parser("migrate", help="apply, show or undo migrations")
     migrate.add_arguments(migrating)
     migrating.set_defaults(run=_migrate)
+    retaining = commands.add_parser(
+        "retention", help="drop the months of the audit that were kept long enough"
+    )
+    retention.add_arguments(retaining)
+    retaining.set_defaults(run=_retention)
     for name, summary in ACCOUNTS.items():
         account = commands.add_parser(name, help=summary)
         accounts.add_arguments(account, name)
@@ -68,9 +73,16 @@ def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
         code = migrate.run(chosen, url)
         if code == 0 and migrate.applies(chosen):
             auditoria_months.make_months(url)
-            if settings.audit_months:
-                auditoria_months.drop_months(url, keep=settings.audit_months)
+            auditoria_retention.agree(url, settings.audit_months)
+        if chosen.status or chosen.dry_run:
+            for name in auditoria_retention.due(url, settings.audit_months):
+                print(f"-- {name} was kept long enough: `python app.py retention` drops it")
         return code
+
+
+def _retention(settings: Settings, chosen: argparse.Namespace) -> int:
+    with _migrated(settings, start.direct_url(settings)) as url:
+        return retention.run(chosen, url, settings.audit_months)
 
 
 def _account(command: str, settings: Settings, chosen: argparse.Namespace) -> int:

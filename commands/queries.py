@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from core.migrating.migrations import one_line
 from sql import schema
 from sql.catalogue import Statement, statements
 from sql.plans import Planner, planning
+from sql.pressure import INDEXES
 
 EXIT_CODES = """
 exit codes:
@@ -34,7 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names", nargs="*", metavar="NAME", help="only these: ventas.by_id, or ventas for all of a module's"
     )
     parser.add_argument(
-        "--plan", action="store_true", help="ask the database for the types and for each generic plan"
+        "--plan",
+        action="store_true",
+        help="ask the database for the types and for each plan, as the application runs it",
+    )
+    parser.add_argument(
+        "--indexes",
+        action="store_true",
+        help="show each index instead: its bytes, how often it was read, and the statements that it serves",
     )
     parser.add_argument(
         "--markdown",
@@ -55,12 +63,14 @@ def run(arguments: argparse.Namespace, database: AbstractContextManager[str], co
     asked = set(arguments.names) or known
     chosen = [statement for statement in statements() if asked.intersection(_names(statement))]
     who = callers(commands)
-    if not (arguments.plan or arguments.markdown):
+    if not (arguments.plan or arguments.markdown or arguments.indexes):
         print("\n\n".join(_described(statement, who[statement.place]) for statement in chosen))
         return 0
     try:
         with database as url, planning(url) as planner:
-            if arguments.markdown:
+            if arguments.indexes:
+                print("\n".join(_indexes(planner.connection.execute(INDEXES).fetchall())))
+            elif arguments.markdown:
                 _write(arguments.markdown, planner, who)
             else:
                 print("\n\n".join(_planned(statement, who[statement.place], planner) for statement in chosen))
@@ -89,8 +99,19 @@ def _described(statement: Statement, entries: list[str], types: dict[str, str] |
 
 def _planned(statement: Statement, entries: list[str], planner: Planner) -> str:
     plan = planner.text(statement) or "nothing to plan"
+    plan = f"on {'a lane' if statement.lane else 'the pool'}:\n{plan}"
     indented = "\n".join(f"    {line}" for line in plan.splitlines())
     return f"{_described(statement, entries, planner.types(statement))}\n{indented}"
+
+
+def _indexes(found: list[tuple[str, str, int, int, bool]]) -> Iterator[str]:
+    """A line per index, those that nobody has read first, and what these take."""
+    for index, table, size, reads, unique in found:
+        served = ", ".join(s.name for s in statements() if index in s.indexes)
+        name = f"{index} on {table}{' (unique)' if unique else ''}"
+        yield f"{size:>14,} bytes {reads:>12,} reads  {name}  {served}".rstrip()
+    unused = [size for _, _, size, reads, unique in found if not reads and not unique]
+    yield f"{sum(unused):>14,} bytes of {len(unused)} indexes that nobody has read and that enforce nothing"
 
 
 def _write(folder: Path, planner: Planner, who: dict[str, list[str]]) -> None:

@@ -13,7 +13,12 @@ that it is current, that no other statement runs, and that on 100,000 users and 
 indexes named here, reads no large table from end to end and sorts no large set, unless it says so here.
 
 - A statement's name opens its text, which shows it in `pg_stat_activity`, and ends it, for `pg_stat_statements`.
-- `python app.py queries --plan NAME` prints its generic plan on the database of `DATABASE_URL`.
+- `python app.py queries --plan NAME` prints its plan on the database of `DATABASE_URL`, as the application runs it: in
+  a lane, whose one plan serves all values, or on the pool, for the values of a common call: the first page, no filter
+  ([timeouts and planner settings](deploy.md#timeouts)).
+- The indexes named here are those of large tables, both of that plan and of the one that the pool may keep for all
+  values: the sales of a user who has few are found by one index, of a user with many by another. A small table, up to
+  some thousands of rows, PostgreSQL reads from end to end, and that is right: it is a few pages.
 - A parameter is written `%(name)s`, and sent apart from the text, or with COPY, which takes none, as a quoted literal.
 - In *run by*, a call of the API runs a statement in some of its cases, not in all.
 
@@ -48,6 +53,7 @@ def _section(statement: Statement, entries: list[str], types: dict[str, str]) ->
     parameters = [f"`{name}` {types.get(name, '')}".strip() for name in statement.parameters]
     facts = {
         "cost": statement.cost,
+        "runs on": "a lane, with others' of the same moment" if statement.lane else "the pool",
         "parameters": ", ".join(parameters) or "none",
         "run by": ", ".join(f"`{entry}`" if entry[0].isupper() else entry for entry in entries),
     }

@@ -373,6 +373,13 @@ DB_FULL = kind(
     "La base de datos no puede guardar más; nada quedó a medias.",
     "Quien opera el servicio debe ampliar el disco; repita la petición después.",
 )
+DB_BEHIND = kind(
+    "bd_numeracion",
+    503,
+    "Numeración atrasada",
+    "La base de datos dio un id que ya está en uso; nada quedó a medias.",
+    "Quien opera el servicio debe adelantar las secuencias (docs/upgrades.md); repita la petición después.",
+)
 DB_SLOW = kind(
     "bd_lenta",
     503,

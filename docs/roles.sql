@@ -10,6 +10,11 @@
 --
 --   psql -v ON_ERROR_STOP=1 -f docs/roles.sql "$DATABASE_URL"
 --
+-- Roles are the whole cluster's. Where it has another database of the same product, say staging beside production, each has
+-- roles of its own:
+--
+--   sed 's/ventas_\(app\|lectura\)/staging_\1/g' docs/roles.sql | psql -v ON_ERROR_STOP=1 "$STAGING_URL"
+--
 -- All or nothing of it happens, and it may be run any number of times. The first time the owner needs CREATEROLE, or
 -- somebody who has it makes the two roles. Neither gets a password here: \password ventas_app. Then the application's
 -- DATABASE_URL is that of ventas_app, and the release's, which migrates, stays the owner's. A table or column that a
@@ -19,17 +24,33 @@
 BEGIN;
 
 DO $$
+DECLARE
+    setting text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ventas_app') THEN
-        CREATE ROLE ventas_app LOGIN;
-        -- What the application asks for itself, except through a pooler.
-        ALTER ROLE ventas_app SET statement_timeout = '20s';
-        ALTER ROLE ventas_app SET lock_timeout = '3s';
-        ALTER ROLE ventas_app SET idle_in_transaction_session_timeout = '60s';
+    IF current_schema() IS DISTINCT FROM 'public' THEN
+        RAISE 'search_path leads to %: the tables belong in public', current_schema();
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ventas_lectura') THEN
+    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'ventas_app') THEN
+        CREATE ROLE ventas_app LOGIN;
+    END IF;
+    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'ventas_lectura') THEN
         CREATE ROLE ventas_lectura LOGIN;
     END IF;
+    -- The timeouts of docs/deploy.md, in this database only. The application asks for its own, except through a pooler.
+    BEGIN
+        FOREACH setting IN ARRAY ARRAY[
+            'ventas_app statement_timeout 15s', 'ventas_app lock_timeout 1s',
+            'ventas_app idle_in_transaction_session_timeout 60s', 'ventas_app client_connection_check_interval 2s',
+            'ventas_lectura statement_timeout 60s', 'ventas_lectura lock_timeout 1s',
+            'ventas_lectura idle_in_transaction_session_timeout 60s',
+            'ventas_lectura client_connection_check_interval 2s']
+        LOOP
+            EXECUTE format('ALTER ROLE %I IN DATABASE %I SET %I = %L', split_part(setting, ' ', 1), current_database(),
+                           split_part(setting, ' ', 2), split_part(setting, ' ', 3));
+        END LOOP;
+    EXCEPTION WHEN insufficient_privilege THEN
+        RAISE WARNING 'the timeouts of the roles are left as they are: only who made the roles may set them';
+    END;
     -- TEMPORARY is for the table in which an import waits until all of its rows are known to be good.
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC, ventas_app, ventas_lectura', current_database());
     EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO ventas_app', current_database());
@@ -52,9 +73,9 @@ GRANT SELECT,
       DELETE
    ON usuario TO ventas_app;
 
-GRANT SELECT,
+GRANT SELECT (id, usuario_id, venta, ventas_productos, creacion, version),
       INSERT (id, usuario_id, venta, ventas_productos, creacion),
-      UPDATE (venta, ventas_productos, version),
+      UPDATE (venta, ventas_productos, actualizacion, version),
       DELETE
    ON venta TO ventas_app;
 
@@ -96,11 +117,13 @@ GRANT SELECT,
       DELETE
    ON intento TO ventas_app;
 
-GRANT SELECT,
+GRANT SELECT (usuario_id),
       INSERT (usuario_id),
-      UPDATE (usuario_id),
-      DELETE
+      UPDATE (usuario_id)
    ON eliminacion TO ventas_app;
+
+GRANT SELECT (tabla, meses)
+   ON retencion TO ventas_app;
 
 GRANT SELECT (migration_id, applied_at_utc)
    ON _yoyo_migration TO ventas_app;

@@ -17,7 +17,7 @@ from core.http.endpoint import Request, endpoint
 from core.problems import BAD_TOKEN, NO_ROUTE, NO_TOKEN, DatabaseUnavailable, Problem, bad_token, no_token
 from core.process.counters import BATCHES, Report, Sample, Siblings, summed
 from core.process.services import Services
-from sql import enlaces
+from sql import enlaces, pressure
 
 TELL_SECONDS = 1.0
 # The names of psycopg_pool's statistics; a total also has its unit in ours.
@@ -147,13 +147,26 @@ async def _database(services: Services) -> list[Sample]:
     """What only the database knows; the same for every process."""
     try:
         outbox = await enlaces.outbox(services.db)
+        figures = await pressure.figures(services.db)
     except DatabaseUnavailable:
         return [(("ventas_database_up",), [0])]
     return [
+        *[((figure.metric, *filter(None, [figure.table])), [figure.value]) for figure in figures],
+        *await _follower(services),
         (("ventas_database_up",), [1]),
         (("ventas_outbox_mails",), [outbox.mails]),
         (("ventas_outbox_age_seconds",), [outbox.age]),
     ]
+
+
+async def _follower(services: Services) -> list[Sample]:
+    """How far the follower is behind, where there is one that answers."""
+    if services.read_db is services.db:
+        return []
+    try:
+        return [(("ventas_replica_lag_seconds",), [await pressure.lag(services.read_db)])]
+    except DatabaseUnavailable:
+        return []
 
 
 def _resident_bytes() -> float:

@@ -95,10 +95,12 @@ async def update(request: Request, id: int, changes: VentaChanges) -> Answered:
     """Change a sale.
 
     One's own; an admin changes everyone's."""
+    seller = await _seller(request, id)
     change = await ventas.update(
         request.db,
         id,
-        owner=owner(request.caller),
+        request.origin,
+        usuario_id=seller,
         condition=condition(request.scope, id),
         venta=None if changes.venta is UNSET else changes.venta,
         ventas_productos=None if changes.ventas_productos is UNSET else changes.ventas_productos,
@@ -112,8 +114,9 @@ async def remove(request: Request, id: int) -> Answered:
     """Delete a sale.
 
     One's own; an admin deletes everyone's."""
-    versions = condition(request.scope, id)
-    change = await ventas.delete(request.db, id, owner=owner(request.caller), condition=versions)
+    seller = await _seller(request, id)
+    wanted = condition(request.scope, id)
+    change = await ventas.delete(request.db, id, request.origin, usuario_id=seller, condition=wanted)
     _check(change, f"No existe la venta con el id {shown_id(request)} por lo tanto no se elimina")
     return DELETED
 
@@ -135,6 +138,14 @@ async def _page(request: Request, query: UserSalesQuery, usuario_id: int | None)
     if len(found) > len(page):
         cursor = make_cursor(request, LIST, Place(page[-1].creacion, page[-1].id))
     return Reply(page, page_headers(request, cursor, total))
+
+
+async def _seller(request: Request, id: int) -> int:
+    """Whose sale the caller may change: their own; an admin's call asks whose it is, 0 when it is nobody's."""
+    if not request.caller.admin:
+        return request.caller.id
+    found = await ventas.by_id(request.db, id, None)
+    return found.venta.usuario_id if found else 0
 
 
 def _check(change: Change, missing: str) -> None:

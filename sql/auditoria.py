@@ -25,6 +25,8 @@ Accion = Literal[
     "usuario_actualizado",
     "usuario_creado",
     "usuario_eliminado",
+    "venta_actualizada",
+    "venta_eliminada",
 ]
 
 

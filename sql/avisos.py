@@ -122,7 +122,7 @@ RESERVED = """
 -- avisos.reserved: whether a correo was another user's until lately, who may still take it back; uses aviso_correo_idx
 SELECT coalesce(bool_or(expira > now()), false)
   FROM aviso
- WHERE lower(correo) = lower(%(correo)s)
+ WHERE lower(correo COLLATE minusculas) = lower(%(correo)s COLLATE minusculas)
    AND reversible
    AND usuario_id <> %(usuario_id)s
 """

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 from functools import cache
+from inspect import getsource
 
 from msgspec import Struct
 
@@ -13,6 +14,7 @@ import sql
 HEADER = re.compile(r"\s*-- (?P<name>\w+\.\w+): (?P<words>.*?)\n(?!--)", re.DOTALL)
 COST = re.compile(r"; ((?:reads|uses) .*)", re.DOTALL)
 INDEXES = re.compile(r"uses (?!no index)(.*)")
+LANED = re.compile(r"\.gather(?:_many)?\(\s*[\w.]+,\s*(\w+)")
 PARAMETER = re.compile(r"%\((\w+)\)s")
 
 READS_TABLE = "reads the whole table"
@@ -23,13 +25,15 @@ class Statement(Struct, frozen=True):
     """A constant whose text opens with `-- name: purpose; cost`, over one line or more.
 
     `cost` is `uses index, index` or `uses no index`; before that, where it is so, READS_TABLE or
-    READS_MATCHING, for what takes longer the more rows there are. `place` is the constant's module and name."""
+    READS_MATCHING, for what takes longer the more rows there are. `place` is the constant's module and name;
+    `lane` is whether it runs in a lane, together with others', and not on a connection of the pool."""
 
     name: str
     purpose: str
     cost: str
     text: str
     place: str
+    lane: bool
 
     @property
     def indexes(self) -> list[str]:
@@ -57,7 +61,7 @@ class Statement(Struct, frozen=True):
 def statements() -> list[Statement]:
     """Every statement, by name."""
     found = [
-        _parse(text, header, f"{module.__name__}.{constant}")
+        _parse(text, header, f"{module.__name__}.{constant}", constant in LANED.findall(getsource(module)))
         for package in (core, sql)
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         for module in [importlib.import_module(found.name)]
@@ -67,8 +71,8 @@ def statements() -> list[Statement]:
     return sorted(found, key=lambda statement: statement.name)
 
 
-def _parse(text: str, header: re.Match[str], place: str) -> Statement:
+def _parse(text: str, header: re.Match[str], place: str, lane: bool) -> Statement:
     words = header["words"].replace("\n--", "")
     cost = COST.search(words)
     purpose, cost_words = (words[: cost.start()], cost[1]) if cost else (words, "")
-    return Statement(header["name"], purpose, cost_words, text, place)
+    return Statement(header["name"], purpose, cost_words, text, place, lane)

@@ -59,7 +59,7 @@ SELECT id, 'verificacion', correo, sha256(convert_to(password, 'UTF8')), now() +
   FROM usuario
  WHERE id = %(usuario_id)s
    AND NOT estado
-   AND (%(again)s OR NOT EXISTS (SELECT FROM enlace AS e
+   AND (%(again)s OR NOT EXISTS (SELECT 1 FROM enlace AS e
                                   WHERE e.usuario_id = %(usuario_id)s
                                     AND e.tipo = 'verificacion'
                                     AND e.correo = usuario.correo
@@ -71,7 +71,7 @@ RECOVER = f"""
 INSERT INTO enlace (usuario_id, tipo, correo, clave, expira)
 SELECT id, 'recuperacion', correo, sha256(convert_to(password, 'UTF8')), now() + %(hours)s * interval '1 hour'
   FROM usuario
- WHERE lower(correo) = lower(%(correo)s){_REPLACE}"""
+ WHERE lower(correo COLLATE minusculas) = lower(%(correo)s COLLATE minusculas){_REPLACE}"""
 
 OWNER = """
 -- enlaces.owner: whose account a link opens, while it does; uses enlace_pkey, usuario_pkey

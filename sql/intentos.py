@@ -50,7 +50,7 @@ ASKED = """asked AS (
                   %(primera)s::double precision[], %(mayor)s::double precision[], %(olvido)s::double precision[],
                   %(aprende)s::boolean[], %(ajenos)s::boolean[])
            AS asked (clave, gratis, gratis_conocida, primera, mayor, olvido, aprende, ajenos)
-     WHERE NOT (ajenos AND EXISTS (SELECT FROM intento AS i WHERE i.clave = ANY (%(clave)s) AND i.conocida))
+     WHERE NOT (ajenos AND EXISTS (SELECT 1 FROM intento AS i WHERE i.clave = ANY (%(clave)s) AND i.conocida))
 )"""
 
 ATTEMPT = f"""

@@ -123,14 +123,14 @@ LOCK_TO_DELETE = """
 SELECT id
   FROM usuario
  WHERE id = %(id)s
-    OR rol = 'admin' AND EXISTS (SELECT FROM usuario WHERE id = %(id)s AND rol = 'admin')
+    OR rol = 'admin' AND EXISTS (SELECT 1 FROM usuario WHERE id = %(id)s AND rol = 'admin')
  ORDER BY id
    FOR NO KEY UPDATE
 """
 
 # Whether u is the only admin who is not blocked.
 ALONE = """u.rol = 'admin' AND NOT u.bloqueado AND NOT EXISTS (
-               SELECT FROM usuario AS other WHERE other.rol = 'admin' AND NOT other.bloqueado AND other.id <> u.id)"""
+               SELECT 1 FROM usuario AS other WHERE other.rol = 'admin' AND NOT other.bloqueado AND other.id <> u.id)"""
 
 MOVED_ON = "u.version <> ALL (%(versions)s::bigint[]) OR u.version = ANY (%(others)s::bigint[])"
 
@@ -149,7 +149,7 @@ INSERT = f"""
 WITH created AS (
     INSERT INTO usuario AS u (username, password, nombre, apellido, direccion, telefono, correo, estado, rol)
     SELECT %(username)s, %(password)s, %(nombre)s, %(apellido)s, %(direccion)s, %(telefono)s, %(correo)s, %(estado)s,
-           CASE WHEN %(first_admin)s AND NOT EXISTS (SELECT FROM usuario WHERE rol = 'admin')
+           CASE WHEN %(first_admin)s AND NOT EXISTS (SELECT 1 FROM usuario WHERE rol = 'admin')
                 THEN 'admin' ELSE %(rol)s END
     RETURNING {RETURNED}
 ), recorded AS (
@@ -182,8 +182,8 @@ CREDENTIALS = """
 -- uses usuario_username_key, usuario_correo_key
 SELECT id, username, correo, password, rol, estado, bloqueado
   FROM usuario
- WHERE lower(username) = lower(%(name)s)
-    OR lower(correo) = lower(%(name)s)
+ WHERE lower(username COLLATE minusculas) = lower(%(name)s COLLATE minusculas)
+    OR lower(correo COLLATE minusculas) = lower(%(name)s COLLATE minusculas)
 """
 
 CREDENTIALS_BY_ID = """
@@ -218,7 +218,8 @@ WITH target AS (
            telefono      = coalesce(%(telefono)s, u.telefono),
            correo        = coalesce(%(correo)s, u.correo),
            estado        = coalesce(%(estado)s, u.estado AND (
-                               %(vouched)s OR lower(u.correo) = lower(coalesce(%(correo)s, u.correo)))),
+                               %(vouched)s OR lower(u.correo COLLATE minusculas)
+                                            = lower(coalesce(%(correo)s, u.correo) COLLATE minusculas))),
            rol           = coalesce(%(rol)s, u.rol),
            bloqueado     = coalesce(%(bloqueado)s, u.bloqueado),
            actualizacion = now(),
@@ -305,7 +306,7 @@ RECORD_DELETED = f"""), anonymous AS (
            antes     = CASE WHEN a.afectado_id = %(id)s THEN a.antes - {PERSONAL} ELSE a.antes END,
            despues   = CASE WHEN a.afectado_id = %(id)s THEN a.despues - {PERSONAL} ELSE a.despues END
      WHERE (a.usuario_id = %(id)s OR a.afectado_id = %(id)s)
-       AND EXISTS (SELECT FROM gone)
+       AND EXISTS (SELECT 1 FROM gone)
 ), recorded AS (
     INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes)
     SELECT %(actor)s, 'usuario_eliminado', id,

@@ -70,10 +70,14 @@ SELECT id, username, nombre, apellido, correo
 """
 
 MATCHING = """
- WHERE (lower(username) ~>=~ lower(%(low)s) AND lower(username) ~<~ lower(%(high)s)
-        OR lower(correo) ~>=~ lower(%(low)s) AND lower(correo) ~<~ lower(%(high)s)
-        OR lower(nombre) ~>=~ lower(%(low)s) AND lower(nombre) ~<~ lower(%(high)s)
-        OR lower(apellido) ~>=~ lower(%(low)s) AND lower(apellido) ~<~ lower(%(high)s))
+ WHERE (lower(username COLLATE minusculas) ~>=~ lower(%(low)s COLLATE minusculas)
+            AND lower(username COLLATE minusculas) ~<~ lower(%(high)s COLLATE minusculas)
+        OR lower(correo COLLATE minusculas) ~>=~ lower(%(low)s COLLATE minusculas)
+            AND lower(correo COLLATE minusculas) ~<~ lower(%(high)s COLLATE minusculas)
+        OR lower(nombre COLLATE minusculas) ~>=~ lower(%(low)s COLLATE minusculas)
+            AND lower(nombre COLLATE minusculas) ~<~ lower(%(high)s COLLATE minusculas)
+        OR lower(apellido COLLATE minusculas) ~>=~ lower(%(low)s COLLATE minusculas)
+            AND lower(apellido COLLATE minusculas) ~<~ lower(%(high)s COLLATE minusculas))
    AND (%(estado)s::boolean IS NULL OR estado = %(estado)s)
    AND (%(bloqueado)s::boolean IS NULL OR bloqueado = %(bloqueado)s)
    AND (%(rol)s::text IS NULL OR rol = %(rol)s)
@@ -94,7 +98,7 @@ SELECT id, username, nombre, apellido, correo
 """
 
 COUNT = """
--- usuarios_list.count: how many users a list has in all, when asked; reads the whole table
+-- usuarios_list.count: how many users a list has in all, when asked; reads the whole table; uses usuario_pkey
 SELECT count(*)
   FROM usuario
  WHERE (%(estado)s::boolean IS NULL OR estado = %(estado)s)

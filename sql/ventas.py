@@ -1,13 +1,15 @@
-"""Statements on venta (migrations/0002_create_venta.sql)."""
+"""Statements on venta (migrations/0002_create_venta.sql); who changes or deletes a sale leaves a record."""
 
 from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct, structs
 
+from core.caller import Origin
 from core.condition import Condition
 from core.database.database import Database, Pooled, Transaction
 from core.instants import Instant
+from sql.auditoria import Accion
 
 Runner = Database | Pooled | Transaction
 
@@ -95,7 +97,7 @@ WITH asked AS (
 ), accepted AS (
     SELECT n, usuario_id, venta, ventas_productos
       FROM asked
-     WHERE NOT EXISTS (SELECT FROM missing)
+     WHERE NOT EXISTS (SELECT 1 FROM missing)
      ORDER BY n
 ), new AS MATERIALIZED (
     SELECT n, nextval('venta_id_seq') AS id, usuario_id, venta, ventas_productos
@@ -114,7 +116,7 @@ SELECT n - 1, NULL
 """
 
 BY_ID = """
--- ventas.by_id: each asked sale, if its asker may see it; uses venta_id_idx
+-- ventas.by_id: each asked sale, if its asker may see it; uses venta_id_key
 SELECT asked.n, v.version, v.id, v.usuario_id, v.venta, v.ventas_productos, v.creacion
   FROM unnest(%(id)s::bigint[], %(owner)s::bigint[]) WITH ORDINALITY AS asked (id, owner, n)
   JOIN venta AS v ON v.id = asked.id AND v.usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
@@ -122,53 +124,60 @@ SELECT asked.n, v.version, v.id, v.usuario_id, v.venta, v.ventas_productos, v.cr
     OR v.usuario_id = asked.owner
 """
 
-# A row that goes while it is looked at was not found; no lock is taken first, for a sharded table gives none without
-# its owner.
-UPDATE = """
--- ventas.update: changes what was sent, if the caller may and the version is one asked for; uses venta_id_idx
+# The sale is locked first: `antes` is then what the change really changed, whatever others do at the same time.
+TARGET = """
 WITH target AS (
-    SELECT usuario_id, id
+    SELECT usuario_id, id, venta, ventas_productos, creacion, version
       FROM venta
-     WHERE id = %(id)s
-       AND (%(owner)s::bigint IS NULL OR usuario_id = %(owner)s)
+     WHERE usuario_id = %(usuario_id)s
+       AND id = %(id)s
        AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
-), changed AS (
+       FOR NO KEY UPDATE
+), """
+
+RECORDED = """
+), recorded AS (
+    INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes, despues)
+    SELECT %(actor)s, %(accion)s, %(usuario_id)s, %(address)s, %(agent)s, %(request_id)s,"""
+
+UPDATE = f"""
+-- ventas.update: changes what was sent of one user's sale, if the version is one asked for; recorded;
+-- uses venta_id_key{TARGET}changed AS (
     UPDATE venta AS v
        SET venta            = coalesce(%(venta)s, v.venta),
            ventas_productos = coalesce(%(ventas_productos)s, v.ventas_productos),
+           actualizacion    = now(),
            version          = v.version + 1
       FROM target
-     WHERE v.usuario_id = target.usuario_id
+     WHERE v.usuario_id = %(usuario_id)s
        AND v.id = target.id
-       AND (%(versions)s::bigint[] IS NULL OR v.version = ANY (%(versions)s))
-       AND v.version <> ALL (%(others)s::bigint[])
-    RETURNING v.id
+       AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
+       AND target.version <> ALL (%(others)s::bigint[])
+    RETURNING v.id, v.venta, v.ventas_productos{RECORDED}
+           jsonb_build_object('id', old.id, 'venta', old.venta, 'ventas_productos', old.ventas_productos),
+           jsonb_build_object('id', new.id, 'venta', new.venta, 'ventas_productos', new.ventas_productos)
+      FROM target AS old
+      JOIN changed AS new ON new.id = old.id
 )
-SELECT EXISTS (SELECT FROM target WHERE %(versions)s IS NOT NULL OR %(others)s <> '{}'
-               UNION ALL SELECT FROM changed),
-       EXISTS (SELECT FROM changed)
+SELECT EXISTS (SELECT 1 FROM target), EXISTS (SELECT 1 FROM changed)
 """
 
-DELETE = """
--- ventas.delete: a sale, if the caller may and the version is one asked for; uses venta_id_idx
-WITH target AS (
-    SELECT usuario_id, id
-      FROM venta
-     WHERE id = %(id)s
-       AND (%(owner)s::bigint IS NULL OR usuario_id = %(owner)s)
-       AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
-), gone AS (
+DELETE = f"""
+-- ventas.delete: one user's sale, if the version is one asked for; recorded; uses venta_id_key{TARGET}gone AS (
     DELETE FROM venta AS v
      USING target
-     WHERE v.usuario_id = target.usuario_id
+     WHERE v.usuario_id = %(usuario_id)s
        AND v.id = target.id
-       AND (%(versions)s::bigint[] IS NULL OR v.version = ANY (%(versions)s))
-       AND v.version <> ALL (%(others)s::bigint[])
-    RETURNING v.id
+       AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
+       AND target.version <> ALL (%(others)s::bigint[])
+    RETURNING v.id{RECORDED}
+           jsonb_build_object('id', old.id, 'venta', old.venta, 'ventas_productos', old.ventas_productos, 'creacion',
+                              to_char(old.creacion AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+           NULL
+      FROM target AS old
+      JOIN gone ON gone.id = old.id
 )
-SELECT EXISTS (SELECT FROM target WHERE %(versions)s IS NOT NULL OR %(others)s <> '{}'
-               UNION ALL SELECT FROM gone),
-       EXISTS (SELECT FROM gone)
+SELECT EXISTS (SELECT 1 FROM target), EXISTS (SELECT 1 FROM gone)
 """
 
 
@@ -198,25 +207,34 @@ async def by_id(db: Runner, id: int, owner: int | None) -> Versioned | None:
 async def update(
     db: Runner,
     id: int,
+    origin: Origin,
     *,
-    owner: int | None,
+    usuario_id: int,
     condition: Condition,
     venta: int | None,
     ventas_productos: int | None,
 ) -> Change:
-    """Sets the columns that are not None, if the sale is `owner`'s and its version meets `condition`."""
-    change = await db.one(
-        Change,
-        UPDATE,
-        id=id,
-        owner=owner,
-        venta=venta,
-        ventas_productos=ventas_productos,
-        **structs.asdict(condition),
+    """Sets the columns that are not None, if the sale is `usuario_id`'s and its version meets `condition`."""
+    columns = {"venta": venta, "ventas_productos": ventas_productos}
+    return await _change(db, UPDATE, "venta_actualizada", id, origin, usuario_id, condition, **columns)
+
+
+async def delete(db: Runner, id: int, origin: Origin, *, usuario_id: int, condition: Condition) -> Change:
+    """As `update`: the sale, if it is `usuario_id`'s and its version meets `condition`."""
+    return await _change(db, DELETE, "venta_eliminada", id, origin, usuario_id, condition)
+
+
+async def _change(
+    db: Runner,
+    sql: str,
+    accion: Accion,
+    id: int,
+    origin: Origin,
+    usuario_id: int,
+    condition: Condition,
+    **columns: int | None,
+) -> Change:
+    parameters = (
+        structs.asdict(origin) | structs.asdict(condition) | {"accion": accion, "usuario_id": usuario_id}
     )
-    return change or Change(found=False, changed=False)
-
-
-async def delete(db: Runner, id: int, *, owner: int | None, condition: Condition) -> Change:
-    change = await db.one(Change, DELETE, id=id, owner=owner, **structs.asdict(condition))
-    return change or Change(found=False, changed=False)
+    return await db.one(Change, sql, id=id, **parameters, **columns) or Change(found=False, changed=False)

@@ -42,7 +42,7 @@ COPY (
 """
 
 CSV_OF_USER = f"""
--- ventas_export.csv_of_user: one user's sales as CSV, oldest first; uses venta_usuario_id_creacion_idx
+-- ventas_export.csv_of_user: one user's sales as CSV, oldest first; uses venta_usuario_id_creacion_idx, venta_pkey
 COPY (
 {AS_CSV}{MATCHING_OF_USER}{OLDEST_FIRST}) TO STDOUT (FORMAT csv, HEADER)
 """
@@ -54,7 +54,8 @@ COPY (
 """
 
 NDJSON_OF_USER = f"""
--- ventas_export.ndjson_of_user: one user's sales as NDJSON, oldest first; uses venta_usuario_id_creacion_idx
+-- ventas_export.ndjson_of_user: one user's sales as NDJSON, oldest first;
+-- uses venta_usuario_id_creacion_idx, venta_pkey
 COPY (
 {AS_NDJSON}{MATCHING_OF_USER}{OLDEST_FIRST}) TO STDOUT
 """

@@ -53,7 +53,8 @@ SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING}
 """
 
 PAGE_OF_USER = f"""
--- ventas_list.page_of_user: one user's sales after a place, newest first; uses venta_usuario_id_creacion_idx
+-- ventas_list.page_of_user: one user's sales after a place, newest first;
+-- uses venta_usuario_id_creacion_idx, venta_pkey
 SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING_OF_USER}
  ORDER BY creacion DESC, id DESC
  LIMIT %(limit)s
@@ -66,7 +67,7 @@ SELECT count(*){MATCHING}
 
 COUNT_OF_USER = f"""
 -- ventas_list.count_of_user: how many sales one user's list has in all, when asked; reads all that match;
--- uses venta_usuario_id_creacion_idx
+-- uses venta_usuario_id_creacion_idx, venta_pkey
 SELECT count(*){MATCHING_OF_USER}
 """
 

@@ -69,7 +69,8 @@ OF_ALL_BY_PERIOD = f"""
 {BY_PERIOD.format(sales=SALES)}"""
 
 OF_USER_BY_PERIOD = f"""
--- ventas_sums.of_user_by_period: the same of one user; reads all that match; uses venta_usuario_id_creacion_idx\
+-- ventas_sums.of_user_by_period: the same of one user; reads all that match;
+-- uses venta_usuario_id_creacion_idx, venta_pkey\
 {BY_PERIOD.format(sales=SALES_OF_USER)}"""
 
 FIRST = """
@@ -103,7 +104,7 @@ SELECT usuario_id, ventas, productos, importe
 """
 
 OF_USER_BY_USER = f"""
--- ventas_sums.of_user_by_user: what one user sold; reads all that match; uses venta_usuario_id_creacion_idx
+-- ventas_sums.of_user_by_user: what one user sold; reads all that match; uses venta_usuario_id_creacion_idx, venta_pkey
 SELECT usuario_id, count(*), sum(ventas_productos), sum(venta){SALES_OF_USER}
  GROUP BY usuario_id
  LIMIT {MOST_ROWS + 1}

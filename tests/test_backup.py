@@ -10,20 +10,22 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from conftest import database_url
+from conftest import database_url, url_as
 
 from core.checkout import CHECKOUT
 from core.local.embedded import binaries, temporary_postgres
 from core.local.programs import as_account, hand_over, temporary_folder
 from core.migrating import guard
+from core.migrating.migrations import pending
 
 PAGE = (CHECKOUT / "docs" / "backup.md").read_text("utf-8")
+UPGRADES = (CHECKOUT / "docs" / "upgrades.md").read_text("utf-8")
 SALE = "INSERT INTO venta (usuario_id, venta, ventas_productos) VALUES (1, %s, 1)"
 
 
-def commands(section: str) -> list[str]:
+def commands(section: str, page: str = PAGE) -> list[str]:
     """The shell commands of a section, block by block."""
-    text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    text = page.split(f"\n## {section}\n")[1].split("\n## ")[0]
     return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
 
 
@@ -54,20 +56,77 @@ def fill(url: str) -> None:
         connection.execute(SALE, [1])
 
 
-def test_a_dump_brings_everything_back(folder: Path) -> None:
+VERSIONS = [None, *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]  # None: the suite's own
+
+
+def made_for_the_owner(server: str) -> str:
+    """The URL of the database and the owner that docs/deploy.md makes."""
+    page = (CHECKOUT / "docs" / "deploy.md").read_text("utf-8")
+    role, database = re.findall(r'-c "(CREATE (?:ROLE|DATABASE) .*?)"', page)
+    with psycopg.connect(database_url(server, "postgres"), autocommit=True) as admin:
+        admin.execute("ALTER DATABASE ventas RENAME TO unused")
+        admin.execute(role)
+        admin.execute(database)
+    return url_as("ventas", server)
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.parent.name if path else "")
+def test_a_dump_brings_everything_back(version: Path | None, folder: Path) -> None:
     dump, restore = commands("A dump")
-    with temporary_postgres() as url:
-        fill(url)
-        restored = database_url(url, "ventas_restored")
-        run(dump, folder, DATABASE_URL=url)
-        run(restore, folder, DATABASE_URL=url, RESTORED_URL=restored)
-        with psycopg.connect(url) as before, psycopg.connect(restored) as after:
+    with temporary_postgres(bin_dir=version) as old, temporary_postgres() as new:
+        owners, admin = made_for_the_owner(old), database_url(new, "postgres")
+        restored = database_url(made_for_the_owner(new), "ventas_restored")
+        fill(owners)
+        run(dump, folder, DATABASE_URL=owners)
+        run(restore, folder, ADMIN_URL=admin, RESTORED_URL=restored)
+        with psycopg.connect(owners) as before, psycopg.connect(restored) as after:
             for table in ("usuario", "venta", "_yoyo_migration", "migracion_texto"):
                 query = f"SELECT * FROM {table} ORDER BY 1"
                 assert after.execute(query).fetchall() == before.execute(query).fetchall() != []
             after.execute(SALE, [2])
+        with psycopg.connect(database_url(new, "ventas_restored")) as after:
+            after.execute(SALE, [2])
             after.execute("SET ROLE ventas_app")
-            assert after.execute("SELECT id, venta FROM venta ORDER BY id").fetchall() == [(1, 1), (2, 2)]
+            assert after.execute("SELECT id, venta FROM venta ORDER BY id").fetchall() == [
+                (1, 1),
+                (2, 2),
+                (3, 2),
+            ]
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:], ids=lambda path: path.parent.name)
+def test_a_logical_cut_over_loses_nothing_and_no_id_is_given_again(version: Path, folder: Path) -> None:
+    begin, end = commands("Logical replication", UPGRADES)
+    with (
+        temporary_postgres(bin_dir=version, settings={"wal_level": "logical"}) as old,
+        temporary_postgres() as new,
+    ):
+        fill(old)
+        run(begin, folder, OLD_URL=old, NEW_URL=new)
+        with psycopg.connect(old, autocommit=True) as connection:
+            for amount in (2, 3):
+                connection.execute(SALE, [amount])
+            connection.execute("DELETE FROM venta WHERE id = 3")
+        run(end, folder, OLD_URL=old, NEW_URL=new)
+        with psycopg.connect(new) as connection:
+            assert connection.execute("SELECT id, venta FROM venta ORDER BY id").fetchall() == [
+                (1, 1),
+                (2, 2),
+            ]
+            assert pending(new) == []
+            connection.execute(SALE, [4])
+            assert connection.execute("SELECT max(id) FROM venta").fetchone() == (4,)
+
+
+def test_the_sequences_can_be_moved_past_their_tables(database: str) -> None:
+    fill(database)
+    [script] = re.findall(r"```sql\n(.*?)```", UPGRADES, re.DOTALL)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("INSERT INTO venta (id, usuario_id, venta, ventas_productos) VALUES (2, 1, 1, 1)")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute(SALE, [2])
+        connection.execute(script)
+        connection.execute(SALE, [2])
 
 
 def test_the_log_brings_back_a_point_in_time(folder: Path) -> None:

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from commands.migrate import add_arguments, run
-from core.migrating.migrations import FOLDER, MigrationError
+from core.migrating.migrations import FOLDER, MigrationError, names
 
 COMMAND = """
 import argparse, sys
@@ -253,3 +253,19 @@ def test_help_and_document_list_the_same_exit_codes(
     assert told == re.findall(r"^\| (\d+) \| (.*) \|$", document, re.MULTILINE)
     errors = [MigrationError, *MigrationError.__subclasses__()]
     assert {str(error.exit_code) for error in errors} <= {code for code, _ in told}
+
+
+def test_four_at_once_on_an_empty_database_all_succeed(empty_database: str) -> None:
+    command = [sys.executable, "app.py", "migrate"]
+    environ = os.environ | {"DATABASE_URL": empty_database}
+    options = {
+        "cwd": FOLDER.parent,
+        "env": environ,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
+    running = [subprocess.Popen(command, **options) for _ in range(4)]  # type: ignore[call-overload]
+    said = [process.communicate(timeout=120) for process in running]
+    assert [process.returncode for process in running] == [0] * 4, said
+    assert sum(f"{len(names())} applied" in out for out, _ in said) == 1

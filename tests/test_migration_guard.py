@@ -21,8 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from core.local.embedded import temporary_postgres
 from core.local.programs import as_account, temporary_folder
 from core.migrating.guard import AheadError, EditedError, accept, apply, plan, rollback
-from core.migrating.migrations import FOLDER, MigrationError, names, pending, status
-from core.migrating.runner import LockNotGrantedError
+from core.migrating.migrations import FOLDER, LockNotGrantedError, MigrationError, names, pending, status
 from core.migrating.session import RECORDS, PoolerError
 
 MIGRATE = """

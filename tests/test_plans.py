@@ -108,9 +108,9 @@ class Large:
         self.tables = {table for (table,) in counted}
 
     def nodes(self, statement: Statement) -> Iterator[dict[str, Any]]:
-        """Every node of its plan, each with the large table that it is about, if any, as `table`."""
-        root = self.planner.tree(statement)
-        yield from _nodes(root, None, self.tables) if root else ()
+        """Every node of its plans, each with the large table that it is about, if any, as `table`."""
+        for root in self.planner.trees(statement):
+            yield from _nodes(root, None, self.tables)
 
     def used(self, statement: Statement) -> set[str]:
         """The indexes on large tables that it uses, those that its deletes cascade over among them."""

@@ -1,21 +1,30 @@
 """What is kept long enough is forgotten: in small batches, without waiting for anybody, by the processes themselves."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
+from pathlib import Path
 
 import psycopg
 import pytest
 from conftest import SETTINGS, url_as
 
 from app import sweeps
+from background import retention
 from commands.main import main
+from core.checkout import CHECKOUT
 from core.database.database import Database
 from core.process import start
-from sql import auditoria_months, avisos, enlaces, idempotencia, intentos, sesiones
+from sql import auditoria_months, auditoria_retention, avisos, enlaces, idempotencia, intentos, sesiones
+from sql.auditoria_months import partition
 
+FAKETIME = list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 Rows = Callable[..., list[tuple]]
+Capture = pytest.CaptureFixture[str]
 
 USERS = """
 INSERT INTO usuario (username, password, nombre, apellido, telefono, correo)
@@ -123,55 +132,143 @@ def test_a_sweep_leaves_alone_what_somebody_works_on(
     assert rows(f"SELECT count(*) FROM {table}") == [(100 + busy,)]
 
 
-def test_migrate_drops_the_months_that_were_kept_long_enough(
-    database: str, rows: Rows, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    this = datetime.now(UTC).date().replace(day=1)
-    months = [this]
-    while len(months) < 4:
-        months.append((months[-1] - timedelta(days=1)).replace(day=1))
-    for month in months[1:]:
+@pytest.fixture
+def months(database: str, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> list[date]:
+    """This month and the three before it, newest first, each with a partition and a record; AUDIT_MONTHS is 2."""
+    [(this,)] = rows("SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date")
+    found = [auditoria_months.months_later(this, -ago) for ago in range(4)]
+    for month in found:
         make(rows, month)
-    rows("INSERT INTO auditoria (usuario_id, accion, creacion) SELECT 1, 'login', unnest(%s::date[])", months)
-    rows("INSERT INTO auditoria (usuario_id, accion, creacion) VALUES (1, 'login', '2001-02-03')")
+    rows("INSERT INTO auditoria (usuario_id, accion, creacion) SELECT 1, 'login', unnest(%s::date[])", found)
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("AUDIT_MONTHS", "2")
+    return found
 
-    assert main(["migrate"]) == 0
+
+def kept(rows: Rows) -> list[date]:
+    return [moment for (moment,) in rows("SELECT creacion::date FROM auditoria ORDER BY creacion DESC")]
+
+
+def test_retention_drops_the_months_that_were_kept_long_enough(
+    months: list[date], rows: Rows, capsys: Capture
+) -> None:
+    assert main(["retention", "--yes"]) == 0
 
     said = capsys.readouterr().out
-    assert f"auditoria_{months[3]:%Y_%m}: dropped, it was kept long enough\n" in said
-    assert f"auditoria_resto: 1 records from before {months[2]} forgotten\n" in said
-    kept = rows("SELECT creacion::date FROM auditoria ORDER BY creacion DESC")
-    assert [moment for (moment,) in kept] == months[:3]
+    assert f"{partition(months[3])}: due\n{partition(months[3])}: dropped, it was kept long enough\n" in said
+    assert kept(rows) == months[:3]
+    assert main(["retention"]) == 0
+    assert capsys.readouterr().out == "nothing is due\n"
+
+
+def test_it_asks_before_it_drops(months: list[date], rows: Rows, capsys: Capture) -> None:
+    assert main(["retention"]) == 2
+    assert capsys.readouterr().err == "error: it asks first: run it at a terminal, or add --yes\n"
+    assert kept(rows) == months
+
+
+def test_migrate_drops_nothing_and_shows_what_is_due(months: list[date], rows: Rows, capsys: Capture) -> None:
+    told = f"-- {partition(months[3])} was kept long enough: `python app.py retention` drops it\n"
+    for arguments, tells in (([], False), (["--dry-run"], True), (["--status"], True)):
+        assert main(["migrate", *arguments]) == 0
+        assert (told in capsys.readouterr().out) == tells
+    assert main(["retention", "--dry-run"]) == 0
+    assert kept(rows) == months
+
+
+@pytest.mark.skipif(not FAKETIME, reason="this machine has no libfaketime")
+def test_the_servers_clock_decides(months: list[date], rows: Rows) -> None:
+    environ = os.environ | {"BCRYPT_ROUNDS": "4", "LD_PRELOAD": str(FAKETIME[0]), "FAKETIME": "+10y"}
+    command = [sys.executable, "app.py", "retention", "--yes"]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert kept(rows) == months[:3]
+
+
+def test_it_refuses_where_nothing_was_recorded_for_longer_than_that(
+    months: list[date], rows: Rows, capsys: Capture
+) -> None:
+    rows("DELETE FROM auditoria WHERE creacion > %s", months[3])
+    assert main(["retention", "--yes"]) == 1
+    assert "older than the limit: is the server's clock right? Nothing was dropped" in capsys.readouterr().err
+    assert kept(rows) == months[3:]
 
 
 def test_zero_months_keep_the_audit_for_ever(
-    database: str, rows: Rows, monkeypatch: pytest.MonkeyPatch
+    months: list[date], rows: Rows, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    rows("INSERT INTO auditoria (usuario_id, accion, creacion) VALUES (1, 'login', '2001-02-03')")
-    monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("AUDIT_MONTHS", "0")
+    assert main(["retention", "--yes"]) == 0
+    assert kept(rows) == months
 
+
+def test_a_process_with_another_limit_drops_nothing_until_it_is_accepted(
+    months: list[date], rows: Rows, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
     assert main(["migrate"]) == 0
+    monkeypatch.setenv("AUDIT_MONTHS", "1")
+    assert main(["retention", "--yes"]) == 1
+    assert "AUDIT_MONTHS is 1 here and 2 in the database: set it alike" in capsys.readouterr().err
+    assert kept(rows) == months
 
-    assert rows("SELECT count(*) FROM auditoria") == [(1,)]
+    assert main(["retention", "--yes", "--accept"]) == 0
+    assert kept(rows) == months[:2]
+
+
+def test_a_server_says_that_it_has_another_limit(
+    months: list[date], database: str, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows("INSERT INTO retencion (tabla, meses) VALUES ('auditoria', 60)")
+
+    async def serve() -> None:
+        async with opened(database) as services, retention.watching(services):
+            async with asyncio.timeout(10):
+                while not caplog.records:  # noqa: ASYNC110 - what it waits for happens in PostgreSQL
+                    await asyncio.sleep(0.01)
+
+    with caplog.at_level("WARNING", "ventas"):
+        asyncio.run(serve())
+    assert "AUDIT_MONTHS is 24 here and 60 in the database" in caplog.text
+
+
+def test_the_owner_may_have_it_swept(months: list[date], database: str, rows: Rows) -> None:
+    settings = SETTINGS | {"DATABASE_URL": database, "AUDIT_MONTHS": "2", "RETENTION_SWEEP": "on"}
+
+    async def sweep() -> None:
+        async with start.services(settings) as services:
+            [audit] = [sweep for sweep in sweeps(services) if sweep.name == "auditoria"]
+            await audit.job()
+
+    asyncio.run(sweep())
+    assert kept(rows) == months[:3]
+
+
+def test_a_sweep_without_the_right_to_says_so(
+    months: list[date], database: str, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def sweep() -> None:
+        async with opened(database) as services:
+            await retention.sweep(services)
+
+    with caplog.at_level("WARNING", "ventas"):
+        asyncio.run(sweep())
+    assert "retention: permission denied" in caplog.text
+    assert kept(rows) == months
 
 
 def test_a_month_that_is_being_read_is_left_for_the_next_time(database: str, rows: Rows) -> None:
+    rows("INSERT INTO auditoria (usuario_id, accion) VALUES (1, 'login')")
     make(rows, date(2001, 2, 1))
     said: list[str] = []
     with psycopg.connect(database) as report:
         report.execute("SELECT count(*) FROM auditoria")
-        auditoria_months.drop_months(database, keep=0, say=said.append)
+        auditoria_retention.forget(database, 1, say=said.append)
         assert said == ["auditoria_2001_02: left for the next time, canceling statement due to lock timeout"]
-    auditoria_months.drop_months(database, keep=0, say=said.append)
+    auditoria_retention.forget(database, 1, say=said.append)
     assert said[1:] == ["auditoria_2001_02: dropped, it was kept long enough"]
 
 
 def make(rows: Rows, first: date) -> None:
     """The partition of a month, as `migrate` made it in its time."""
-    end = (first + timedelta(days=31)).replace(day=1)
-    rows(
-        f"CREATE TABLE auditoria_{first:%Y_%m} PARTITION OF auditoria FOR VALUES FROM ('{first}') TO ('{end}')"
-    )
+    end = auditoria_months.months_later(first, 1)
+    rows(f"CREATE TABLE {partition(first)} PARTITION OF auditoria FOR VALUES FROM ('{first}') TO ('{end}')")

@@ -17,8 +17,9 @@ from sql import auditoria_months
 from sql.catalogue import Statement, statements
 from sql.plans import STAGING, Planner, planning, query_of
 
-# What `migrate` runs, the owner runs.
-STATEMENTS = [s for s in statements() if query_of(s) and not s.name.startswith("auditoria_months.")]
+# What `migrate` and `retention` run, the owner runs.
+OWNERS = re.compile(r"auditoria_months\.|auditoria_retention\.(?!rule)")
+STATEMENTS = [s for s in statements() if query_of(s) and not OWNERS.match(s.name)]
 COLUMNS = """
 SELECT table_name, privilege_type, array_agg(column_name::text)
   FROM information_schema.column_privileges
@@ -43,6 +44,7 @@ FORBIDDEN = [
     "TRUNCATE venta",
     "SELECT error FROM enlace",
     "SELECT texto FROM migracion_texto",
+    "UPDATE retencion SET meses = 1",
     "DELETE FROM _yoyo_migration",
     "SELECT FROM _yoyo_log",
     "SELECT nextval('usuario_id_seq')",
@@ -175,6 +177,7 @@ def test_reports_read_users_sales_and_the_audit(reader: psycopg.Connection[Any])
         "SELECT FROM idempotencia",
         "SELECT FROM intento",
         "SELECT FROM migracion_texto",
+        "SELECT FROM retencion",
         "INSERT INTO venta (usuario_id, venta, ventas_productos) VALUES (1, 1, 1)",
         "UPDATE usuario SET rol = 'admin'",
         "DELETE FROM venta",

@@ -25,7 +25,7 @@ SHARED = {
 }
 MAY_CALL = {
     "app": {"background", "commands", "handlers", "sql", "core.auth", "core.http", "core.process"},
-    "background": {"sql", "core.auth", "core.database", "core.process"},
+    "background": {"sql", "core.auth", "core.database", "core.migrating", "core.process"},
     "commands": {
         "handlers",  # what they check and take: a command refuses what the API refuses
         "sql",

@@ -1,14 +1,17 @@
 """What a psycopg error means to who asked: the one place where SQLSTATEs become problems."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.errors import UniqueViolation
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from core.problems import (
     BUSY,
     DB_AWAY,
+    DB_BEHIND,
     DB_FULL,
     DB_POOL,
     DB_READ_ONLY,
@@ -38,6 +41,7 @@ BY_STATE: dict[str | None, Kind] = {
     "57P02": DB_RESTARTING,  # crash_shutdown
     "57P03": DB_RESTARTING,  # cannot_connect_now
 }
+NUMBERED = re.compile(r"_(pkey|id_key)(_\d+)?$")  # a sequence gave the id, so it is behind its table
 BY_CLASS: dict[type[Exception], Kind] = {
     PoolTimeout: DB_POOL,
     TooManyRequests: BUSY,
@@ -65,6 +69,8 @@ def _problem_of(error: Exception) -> Exception:
         return DatabaseUnavailable(DB_SLOW)
     if not isinstance(error, psycopg.Error):
         return error
+    if isinstance(error, UniqueViolation) and NUMBERED.search(error.diag.constraint_name or ""):
+        return DatabaseUnavailable(DB_BEHIND)
     if isinstance(error, psycopg.IntegrityError) and error.diag.constraint_name:
         return violated(error.diag.constraint_name)
     if kind := BY_STATE.get(error.sqlstate) or BY_CLASS.get(type(error)):

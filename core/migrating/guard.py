@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from core.migrating.lock import Say
 from core.migrating.migrations import FOLDER, Migration, MigrationError, connect, plain_errors, read
 from core.migrating.runner import run
-from core.migrating.session import Say, migrating
+from core.migrating.session import migrating
 from core.migrating.steps import Step, steps
 
 

@@ -18,6 +18,7 @@ from psycopg.errors import InsufficientPrivilege
 from core.checkout import CHECKOUT
 
 FOLDER = CHECKOUT / "migrations"
+OLDEST = 15  # PostgreSQL's version
 NAME = re.compile(r"[0-9]+_\w+")
 HEADER = re.compile(r"^-- (What|Why|Locks|Undo): +(.*(?:\n--  .*)*)", re.MULTILINE)
 
@@ -27,6 +28,16 @@ class MigrationError(Exception):
 
     exit_code = 1
     diff = ""
+
+
+class LockNotGrantedError(MigrationError):
+    """A lock was not granted, however often it was asked for."""
+
+    exit_code = 6
+
+
+class UnsuitableError(MigrationError):
+    """The server or the database is not one that the product works with."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +105,37 @@ def read(connection: psycopg.Connection[Any], folder: Path) -> list[Migration]:
 
 
 def connect(url: str) -> psycopg.Connection[Any]:
-    """An autocommit connection to any URL that libpq takes; nothing is prepared, so it passes a pooler."""
+    """An autocommit connection to any URL that libpq takes; nothing is prepared, so it passes a pooler.
+
+    Raises UnsuitableError where `unsuitable` finds a reason."""
     try:
         parameters = conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # its message would quote the URL, and the password with it
         raise MigrationError("the database URL is not one that PostgreSQL understands") from None
     defaults: dict[str, Any] = {"connect_timeout": 10, "fallback_application_name": "migrate"}
-    return psycopg.connect(
+    connection = psycopg.connect(
         **defaults | parameters, client_encoding="utf8", autocommit=True, prepare_threshold=None
     )
+    encoding = connection.info.parameter_status("server_encoding") or ""
+    [(schema,)] = connection.execute("SELECT current_schema()").fetchall()
+    if reason := unsuitable(connection.info.server_version, encoding, schema):
+        connection.close()
+        raise UnsuitableError(reason)
+    return connection
+
+
+def unsuitable(version: int, encoding: str, schema: str | None) -> str:
+    """Why the product cannot work there, or nothing. `version` is libpq's number, `schema` where tables are made."""
+    if version < OLDEST * 10_000:
+        return f"PostgreSQL {version // 10_000} is too old: use {OLDEST} or newer"
+    if encoding != "UTF8":
+        return f"the database's encoding is {encoding}: make it anew, with ENCODING 'UTF8' TEMPLATE template0"
+    if schema != "public":
+        return (
+            f"the role's search_path leads to the schema {schema}: the tables belong in public;"
+            " ALTER ROLE … SET search_path = public"
+        )
+    return ""
 
 
 def table_exists(connection: psycopg.Connection[Any], name: str) -> bool:

@@ -6,10 +6,11 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.errors import DeadlockDetected, LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable, UniqueViolation
 
-from core.migrating.migrations import MigrationError, one_line
-from core.migrating.session import Records, Say
+from core.migrating.lock import Say
+from core.migrating.migrations import LockNotGrantedError, MigrationError, one_line
+from core.migrating.session import Records
 from core.migrating.steps import Step
 
 # By the last one the server notices that this process was killed, and gives up its statement.
@@ -25,12 +26,6 @@ SELECT n.nspname, c.relname
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
  WHERE NOT i.indisvalid AND c.relkind = 'i' AND pg_table_is_visible(c.oid)
 """
-
-
-class LockNotGrantedError(MigrationError):
-    """A lock was not granted, however often it was asked for."""
-
-    exit_code = 6
 
 
 def run(step: Step, records: Records, say: Say, *, attempts: int, undo: bool = False) -> None:
@@ -80,7 +75,8 @@ def _execute(step: Step, statements: list[str], connection: psycopg.Connection[A
         except psycopg.Error as error:
             remains = "nothing of it was kept" if step.transactional else "what came before it was kept"
             where = f"{step.name}: statement {number} of {len(statements)}"
-            raise MigrationError(f"{where}: {one_line(error)}; {remains}") from error
+            detail = f" ({error.diag.message_detail})" if isinstance(error, UniqueViolation) else ""
+            raise MigrationError(f"{where}: {one_line(error)}{detail}; {remains}") from error
 
 
 def _drop_invalid_indexes(step: Step, connection: psycopg.Connection[Any], say: Say) -> None:

@@ -3,8 +3,7 @@
 import hashlib
 import logging
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -14,21 +13,12 @@ import psycopg
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 
+from core.migrating.lock import Say, lock
 from core.migrating.migrations import MigrationError, connect, plain_errors, table_exists
 from core.migrating.steps import Step
 
 logging.getLogger("yoyo").setLevel(logging.WARNING)
 
-Say = Callable[[str], None]
-
-LOCK = 0x6D696772  # "migr", the advisory lock's key
-HOLDER = """
-SELECT concat_ws(' ', 'process', a.pid, 'of', a.usename, 'at', host(a.client_addr), 'since', a.backend_start)
-  FROM pg_locks AS l
-  JOIN pg_stat_activity AS a ON a.pid = l.pid
- WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = %s AND l.objsubid = 1 AND l.granted
-   AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-"""
 RECORDS = """
 CREATE TABLE migracion_texto (
     migracion text        NOT NULL,
@@ -111,7 +101,7 @@ def migrating(url: str, say: Say, through_pooler: bool) -> Iterator[Records]:
         connection = records.connection
         if not through_pooler:
             _refuse_pooler(connection)
-        _lock(connection, say)
+        lock(connection, say)
         if not table_exists(connection, "migracion_texto"):
             connection.execute(RECORDS)
         records.ensure_internal_schema_updated()
@@ -128,13 +118,3 @@ def _refuse_pooler(connection: psycopg.Connection[Any]) -> None:
             "the URL goes through a connection pooler: set DATABASE_DIRECT_URL to the database's own"
             " (or say --through-pooler, if the pooler keeps one server session per client)"
         )
-
-
-def _lock(connection: psycopg.Connection[Any], say: Say) -> None:
-    """Ask again and again: a waiting statement holds a snapshot, CREATE INDEX CONCURRENTLY awaits that."""
-    told = False
-    while connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
-        if not told and (holder := connection.execute(HOLDER, [LOCK]).fetchone()):
-            say(f"waiting: {holder[0]} is migrating this database")
-            told = True
-        time.sleep(0.1)

@@ -51,6 +51,16 @@ FAMILIES = {
     "ventas_database_up": Family("Whether the database answers."),
     "ventas_outbox_mails": Family("Mails that are due and have not left."),
     "ventas_outbox_age_seconds": Family("How long the oldest of them has been due."),
+    "ventas_audit_months_ahead": Family("Months after this one that the audit has a partition for."),
+    "ventas_sweep_backlog": Family(
+        "Rows that a sweep has still to forget, counted up to 10,000.", ("table",)
+    ),
+    "ventas_rows_dead": Family("Rows that wait for VACUUM.", ("table",)),
+    "ventas_rows_live": Family("Rows that are not dead.", ("table",)),
+    "ventas_transaction_seconds": Family("How long the oldest transaction has been open."),
+    "ventas_transaction_ids": Family("How many transaction ids the oldest row is behind."),
+    "ventas_lock_wait_seconds": Family("How long the longest wait for a lock has been."),
+    "ventas_replica_lag_seconds": Family("How far the follower is behind."),
 }
 
 

@@ -106,6 +106,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     sales_from: Annotated[
         date, Meta(description="no sale is dated before this day; a day such as 2000-01-01")
     ] = date(2000, 1, 1)
+    retention_sweep: Annotated[
+        Switch,
+        Meta(description="older months of the audit are dropped in the background, as the owner: on or off"),
+    ] = "off"
     cors_origins: Annotated[
         str, Meta(description="origins that browsers may call from, separated by commas")
     ] = ""

@@ -114,7 +114,7 @@ def migrate_or_refuse(chosen: Settings) -> None:
     try:
         missing = migrations.pending(chosen.direct_url)
     except migrations.MigrationError as error:
-        if not chosen.production:
+        if not chosen.production or isinstance(error, migrations.UnsuitableError):
             raise
         log.warning("the database cannot be asked for its migrations: %s", error)
         return

@@ -7,8 +7,16 @@
 
 -- What stays on the coordinator, and why:
 -- auditoria: local; lists read it across all users, newest first, and a month is dropped at once.
--- enlace, aviso: local; a row or two per user, and a queue of mails that is read across all users.
+-- enlace: local; a row or two per user, and a queue of mails that is read across all users.
+-- aviso: local, as enlace is.
+-- eliminacion: local; mostly empty, and read across all users.
+-- retencion: local; a row, for whoever drops old records.
 -- intento: local; a few counters, unlogged, that belong to no user.
+
+-- Shards cannot hold an id unique among all of them: from here on only the sequence of the coordinator does. Never insert a
+-- sale with an id of one's own. Whoever changes a sale names its owner too, so that one row changes at most.
+DROP INDEX venta_id_key;
+CREATE INDEX venta_id_key ON venta (id);
 
 -- A foreign key to a table that is not yet on every node would stop what follows.
 ALTER TABLE venta DROP CONSTRAINT venta_usuario_id_fkey;
@@ -16,6 +24,7 @@ ALTER TABLE sesion DROP CONSTRAINT sesion_usuario_id_fkey;
 ALTER TABLE idempotencia DROP CONSTRAINT idempotencia_usuario_id_fkey;
 ALTER TABLE enlace DROP CONSTRAINT enlace_usuario_id_fkey;
 ALTER TABLE aviso DROP CONSTRAINT aviso_usuario_id_fkey;
+ALTER TABLE eliminacion DROP CONSTRAINT eliminacion_usuario_id_fkey;
 
 SELECT create_reference_table('usuario');
 SELECT create_distributed_table('venta', 'usuario_id', colocate_with => 'none');
@@ -31,6 +40,8 @@ ALTER TABLE idempotencia ADD CONSTRAINT idempotencia_usuario_id_fkey
 ALTER TABLE enlace ADD CONSTRAINT enlace_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 ALTER TABLE aviso ADD CONSTRAINT aviso_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE eliminacion ADD CONSTRAINT eliminacion_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 
 -- The rows that were copied to the shards are still on the coordinator, where nobody sees them: only disk.

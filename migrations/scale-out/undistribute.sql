@@ -9,6 +9,7 @@ ALTER TABLE sesion DROP CONSTRAINT sesion_usuario_id_fkey;
 ALTER TABLE idempotencia DROP CONSTRAINT idempotencia_usuario_id_fkey;
 ALTER TABLE enlace DROP CONSTRAINT enlace_usuario_id_fkey;
 ALTER TABLE aviso DROP CONSTRAINT aviso_usuario_id_fkey;
+ALTER TABLE eliminacion DROP CONSTRAINT eliminacion_usuario_id_fkey;
 
 BEGIN;
 CREATE TABLE usuario_local (LIKE usuario INCLUDING ALL EXCLUDING INDEXES);
@@ -18,11 +19,12 @@ DROP TABLE usuario;
 ALTER TABLE usuario_local RENAME TO usuario;
 ALTER SEQUENCE usuario_local_id_seq RENAME TO usuario_id_seq;
 ALTER TABLE usuario ADD CONSTRAINT usuario_pkey PRIMARY KEY (id);
-CREATE UNIQUE INDEX usuario_username_key ON usuario (lower(username) text_pattern_ops);
-CREATE UNIQUE INDEX usuario_correo_key ON usuario (lower(correo) text_pattern_ops);
-CREATE INDEX usuario_nombre_idx ON usuario (lower(nombre) text_pattern_ops, id);
-CREATE INDEX usuario_apellido_idx ON usuario (lower(apellido) text_pattern_ops, id);
+CREATE UNIQUE INDEX usuario_username_key ON usuario (lower(username COLLATE minusculas) text_pattern_ops);
+CREATE UNIQUE INDEX usuario_correo_key ON usuario (lower(correo COLLATE minusculas) text_pattern_ops);
+CREATE INDEX usuario_nombre_idx ON usuario (lower(nombre COLLATE minusculas) text_pattern_ops, id);
+CREATE INDEX usuario_apellido_idx ON usuario (lower(apellido COLLATE minusculas) text_pattern_ops, id);
 CREATE INDEX usuario_rol_idx ON usuario (rol, id);
+ALTER TABLE usuario SET (fillfactor = 90);
 COMMENT ON TABLE usuario IS 'The people who use the API.';
 COMMIT;
 
@@ -34,9 +36,10 @@ DROP TABLE venta;
 ALTER TABLE venta_local RENAME TO venta;
 ALTER SEQUENCE venta_local_id_seq RENAME TO venta_id_seq;
 ALTER TABLE venta ADD CONSTRAINT venta_pkey PRIMARY KEY (usuario_id, id);
-CREATE INDEX venta_id_idx ON venta (id);
+CREATE UNIQUE INDEX venta_id_key ON venta (id);
 CREATE INDEX venta_creacion_idx ON venta (creacion, id);
 CREATE INDEX venta_usuario_id_creacion_idx ON venta (usuario_id, creacion, id);
+ALTER TABLE venta SET (fillfactor = 90);
 COMMENT ON TABLE venta IS 'The sales.';
 COMMIT;
 
@@ -49,6 +52,7 @@ ALTER TABLE sesion_local RENAME TO sesion;
 ALTER SEQUENCE sesion_local_id_seq RENAME TO sesion_id_seq;
 ALTER TABLE sesion ADD CONSTRAINT sesion_pkey PRIMARY KEY (usuario_id, id);
 CREATE INDEX sesion_expira_idx ON sesion (expira);
+ALTER TABLE sesion SET (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE sesion IS 'One row per login; the tokens of a session are as good as its row.';
 COMMIT;
 
@@ -59,6 +63,7 @@ DROP TABLE idempotencia;
 ALTER TABLE idempotencia_local RENAME TO idempotencia;
 ALTER TABLE idempotencia ADD CONSTRAINT idempotencia_pkey PRIMARY KEY (usuario_id, clave);
 CREATE INDEX idempotencia_expira_idx ON idempotencia (expira);
+ALTER TABLE idempotencia SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE idempotencia IS 'The answers that requests with an Idempotency-Key got, to be given again for 24 hours.';
 COMMIT;
 
@@ -71,4 +76,6 @@ ALTER TABLE idempotencia ADD CONSTRAINT idempotencia_usuario_id_fkey
 ALTER TABLE enlace ADD CONSTRAINT enlace_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 ALTER TABLE aviso ADD CONSTRAINT aviso_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE eliminacion ADD CONSTRAINT eliminacion_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
