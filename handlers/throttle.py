@@ -91,8 +91,9 @@ def _told(counts: list[Count], verdict: Verdict) -> Headers:
     limits = [count.limit for count in counts]
     policies = [f'"{limit.name}";q={limit.free};w={math.ceil(limit.free * limit.forget)}' for limit in limits]
     tightest = next(count.limit for count in counts if count.clave == verdict.clave)
-    remaining = 0 if verdict.made is None else max(0, math.floor(tightest.free - verdict.made))
-    reset = verdict.wait if verdict.made is None else verdict.made * tightest.forget
+    remaining, reset = 0, verdict.wait
+    if not verdict.wait and verdict.made is not None:
+        remaining, reset = max(0, math.floor(tightest.free - verdict.made)), verdict.made * tightest.forget
     left = f'"{tightest.name}";r={remaining};t={math.ceil(reset)}'
     return [(b"ratelimit-policy", ", ".join(policies).encode()), (b"ratelimit", left.encode())]
 

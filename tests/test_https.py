@@ -34,6 +34,12 @@ def test_it_is_sent_to_where_the_service_says_it_is(connect: Callable[..., httpx
     assert api.get("/docs", headers=HTTP).headers["location"] == "https://ventas.example.com/docs"
 
 
+@pytest.mark.parametrize("path", ["/docs", "/api/docs"])
+def test_the_path_of_public_url_is_there_once(connect: Callable[..., httpx.Client], path: str) -> None:
+    api = connect(**PRODUCTION, PUBLIC_URL="https://example.com/api")
+    assert api.get(path, headers=HTTP).headers["location"] == "https://example.com/api/docs"
+
+
 def test_plain_http_changes_nothing(api: httpx.Client) -> None:
     answer = api.post("/login/", data={"username": "ana", "password": "una clave"}, headers=HTTP)
     problem(answer, 403, "https_requerido")

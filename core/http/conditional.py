@@ -62,5 +62,5 @@ def tags(scope: Scope, name: bytes) -> frozenset[bytes] | None:
 
 def _versions(wanted: frozenset[bytes] | None, id: int) -> list[int]:
     """The versions of the row that the tags name."""
-    of_row = re.compile(rb'"%d-(\d{1,18})"' % id)
+    of_row = re.compile(rb'"%d-([1-9]\d{0,17})"' % id)
     return [int(match[1]) for tag in wanted or () if (match := of_row.fullmatch(tag))]

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Collection
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.http.messages import header
+from core.http.messages import header, values
 from core.problems import FOREIGN_PAGE, Problem
 
 ANYONE = "*"
@@ -60,7 +60,7 @@ class Cors:
         answer = scope["answer_headers"]
         scope["preflight"] = (header(scope, b"access-control-request-method") or b"").decode("latin-1")
         answer.append((b"access-control-max-age", PREFLIGHT_SECONDS))
-        if asked := header(scope, b"access-control-request-headers"):
+        if asked := b", ".join(values(scope, b"access-control-request-headers")):
             answer.append((b"access-control-allow-headers", asked))
         if header(scope, b"access-control-request-private-network") == b"true":
             answer.append((b"access-control-allow-private-network", b"true"))
