@@ -33,7 +33,7 @@ def ascii_form(address: str) -> str:
 def spellings(name: str) -> list[str]:
     """Under what a username or address that somebody typed may be kept; first its one form."""
     typed = unicodedata.normalize("NFC", name.strip())
-    if _is_plain(typed.rpartition("@")[2]):
+    if "@" not in typed or _is_plain(typed.rpartition("@")[2]):
         return [typed]
     try:
         return list(dict.fromkeys([one_form(typed), typed, ascii_form(typed)]))

@@ -61,7 +61,8 @@ async def recovery(request: Request, correo: str) -> None:
 
 
 async def verification(request: Request, usuario_id: int) -> None:
-    await _attempt(request, {f"verify of {usuario_id}": MAILS})
+    address = _address(request)
+    await _attempt(request, {f"verify of {usuario_id}": MAILS, f"verify from {address}": MAILS_FROM_ADDRESS})
 
 
 async def sweep(services: Services) -> None:

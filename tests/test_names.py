@@ -215,6 +215,10 @@ def test_an_address_has_one_form(typed, kept, sent):
     assert spellings(f" {typed} ")[0].lower() == kept.lower()
 
 
+def test_a_username_is_no_address():
+    assert spellings(" ñandú\t") == ["ñandú"]
+
+
 def test_a_command_lists_the_users_of_before_whose_names_are_odd(database, rows, capsys, monkeypatch):
     _plant(rows, "Ana", "ana@EXAMPLE.com")
     _plant(rows, "an\u200ba", "ana@example..com")

@@ -263,3 +263,16 @@ def test_what_is_old_is_swept(site, rows):
     rows("UPDATE intento SET ultimo = now() - interval '31 days'")
     rows(intentos.SWEEP)
     assert rows("SELECT count(*) FROM intento") == [(0,)]
+
+
+def test_one_address_asks_for_few_verification_mails(site, monkeypatch):
+    monkeypatch.setattr(
+        throttle, "MAILS_FROM_ADDRESS", throttle.Limit(free=2, first=30, longest=60, forget=60)
+    )
+    statuses = []
+    for username in ("ana", "beto", "ana"):
+        token = _log_in(site, "10.0.0.9", username, PASSWORD).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": "10.0.0.1"}
+        statuses.append(site.post("/user/verificar/enviar", headers=headers).status_code)
+
+    assert statuses == [202, 202, 429]
