@@ -43,6 +43,13 @@ def test_it_weighs_little():
     assert sum(len(gzip.compress(file.read_bytes())) for file in files) < MOST_BYTES
 
 
+def test_its_page_names_every_module_so_that_none_waits_for_another():
+    page = (WEB / "panel" / "index.html").read_text()
+    modules = [f"panel/{file.name}" for file in (WEB / "panel").glob("*.js")]
+    for module in [*modules, *(f"vendor/{file.name}" for file in (WEB / "vendor").glob("*.js"))]:
+        assert f'"$assets/{module}"' in page, module
+
+
 def test_vendored_libraries_are_what_the_manifest_says():
     manifest = json.loads((WEB / "vendor" / "manifest.json").read_text())
     assert {file.name for file in (WEB / "vendor").glob("*.js")} == manifest.keys()
