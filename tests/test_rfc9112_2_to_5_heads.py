@@ -259,6 +259,15 @@ def test_a_head_may_come_byte_by_byte(server):
     assert statuses(server, *(LAST[n : n + 1] for n in range(len(LAST)))) == [200]
 
 
+@pytest.mark.parametrize(
+    "begun", [b":\n", b"\r\r", b"\rG", b"G\n", b"GE\n", b"GET\n", b"GET / HTTP/1.1\r\na\n"]
+)
+def test_what_is_no_head_is_refused_however_it_is_cut(server, begun):
+    assert (
+        statuses(server, begun) == statuses(server, *(begun[n : n + 1] for n in range(len(begun)))) == [400]
+    )
+
+
 # Refusals are answers like any other
 
 

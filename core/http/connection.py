@@ -221,13 +221,14 @@ class Connection(asyncio.Protocol):
             raise long_line()
         if line_end >= 0:
             self._head.read_line(buffer[:line_end])
-        if not LINES_BEGUN.fullmatch(buffer[self._searched :].removeprefix(b"\n")):
+        news = buffer[self._searched :]
+        if not LINES_BEGUN.fullmatch(news.removeprefix(b"\n") if self._searched else news):
             raise bad("hay un carácter de control, o un fin de línea que no es CRLF")
         if len(buffer) > MOST_HEAD:
             raise Problem(LONG_HEAD, LONG_HEAD.cuando)
         if not self._searched:
             self._until = self.loop.time() + self.look_seconds
-        self._searched = max(len(buffer) - 3, 1)
+        self._searched = max(len(buffer) - 3, 0)
 
     def _exchange_of(self, head: RequestHead) -> Exchange:
         path = head.path.decode("ascii")

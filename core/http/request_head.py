@@ -86,13 +86,13 @@ class RequestHead:
         """Reads all lines of a head, without the empty one that ends it."""
         line, _, lines = head.partition(b"\r\n")
         try:
+            authority = self.read_line(line)
             fields = known_fields(lines) if len(lines) < SHORT_HEAD else Fields(lines)
         except Problem:
             self.headers = [field(line) for line in lines.split(b"\r\n") if FIELD.fullmatch(line)]
             self.names = dict(self.headers).keys()
             raise
         self.headers, self.names = fields.headers, fields.said.keys()
-        authority = self.read_line(line)
         if not fields.plain or authority is not None or self.version != "1.1":
             said = fields.said
             self._read_host(said.get(b"host"), authority)
