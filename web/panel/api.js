@@ -49,7 +49,7 @@ const PENDING = new Set(["separador", "decimal", "fecha", "bom"]);
 export function address(path, query = {}) {
   const url = new URL(path.replace(/^\//u, ""), base);
   for (const [name, value] of Object.entries(query)) {
-    if (PENDING.has(name) || (name === "orden" && value === "importe")) continue;
+    if (PENDING.has(name)) continue;
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
   }
   return url;

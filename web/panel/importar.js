@@ -23,8 +23,8 @@ export function Import() {
   };
   return html`
     <header class="title"><h1 tabindex="-1">Importar ventas</h1></header>
-    <p class="soft">Una planilla guardada como CSV, con una columna <code>venta</code> (el importe) y otra <code>ventas_productos</code> (cuántos productos); si quiere, también
-      <code>creacion</code> (la fecha). Entran todas las filas, o ninguna.</p>
+    <p class="soft">Una planilla guardada como CSV, con una columna <code>venta</code> (el importe) y otra <code>ventas_productos</code> (cuántos productos); si quiere,
+      también <code>creacion</code> (la fecha). Entran todas las filas, o ninguna.</p>
     <label class="drop ${over ? "over" : ""}" onDragOver=${(event) => (event.preventDefault(), setOver(true))} onDragLeave=${() => setOver(false)} onDrop=${drop}>
       <input type="file" class="hidden" accept=".csv,.txt,.tsv,.ndjson,text/csv" onChange=${({ target }) => choose(target.files)} />
       <${Icon} name="up" />
@@ -39,7 +39,7 @@ function Chosen({ file, dialect, setDialect, zone }) {
   const set = ({ target }) => setDialect({ ...dialect, [target.name]: target.value });
   return html`
     <section class="card filters" aria-label="Cómo leer el archivo">
-      <${Choice} label="Importes" name="decimal" value=${dialect.decimal} onChange=${set} options=${{ coma: "En pesos, con coma: 1.500,50", punto: "En pesos, con punto: 1,500.50", "": "En centavos: 150050" }} />
+      <${Choice} label="Importes" name="decimal" value=${dialect.decimal} onChange=${set} options=${{ coma: "Con coma: 1.500,50", punto: "Con punto: 1,500.50", "": "En centavos: 150050" }} />
       <${Choice} label="Fechas" name="fecha" value=${dialect.fecha} onChange=${set} options=${{ dma: "Día/mes/año: 31/01/2026", mda: "Mes/día/año: 01/31/2026", "": "Año-mes-día: 2026-01-31" }} />
       <${Choice} label="Letras" name="charset" value=${dialect.charset} onChange=${set} options=${CHARSETS} />
       <${ZonePicker} label="Zona de las fechas" />
@@ -59,7 +59,7 @@ function Preview({ header, rows, lines, dialect }) {
     return html`<div class="alert" role="alert">La primera línea debe nombrar las columnas; falta ${missing.map((name, n) => html`${n > 0 && " y "}<code>${name}</code>`)}.
       Dice: ${header.slice(0, 6).join(", ") || "nada"}.</div>`;
   }
-  return html`<section aria-label="Vista previa">
+  return html`<section class="card matter preview" aria-label="Vista previa">
     <h2>Así se leerán las primeras filas</h2>
     <p class="soft small">Unas ${count(Math.max(0, lines))} filas en total. Lo que no se entiende está marcado.</p>
     <div class="scroll" tabindex="0" role="group" aria-label="Primeras filas"><table>
