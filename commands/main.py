@@ -95,7 +95,7 @@ def _odd_names(settings: Settings, chosen: argparse.Namespace) -> int:
 
 def _transfer(command: str, settings: Settings, chosen: argparse.Namespace) -> int:
     with _migrated(settings, start.database_url(settings)) as url:
-        return transfer.run(command, chosen, url)
+        return transfer.run(command, chosen, structs.replace(settings, database_url=url))
 
 
 def _queries(commands: Iterable[str], settings: Settings, chosen: argparse.Namespace) -> int:

@@ -6,20 +6,37 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import BinaryIO
-
-import msgspec
+from typing import BinaryIO, get_args
+from zoneinfo import ZoneInfo
 
 from commands.progress import Bar
+from core import zones
 from core.database.database import Transaction, open_database
+from core.files.dialect import CHARSETS, DECIMALS, SEPARATORS, Dialect, Fecha, Formato
+from core.files.refusals import InvalidFile
+from core.files.writing import dressed
+from core.instants import DAY_LENGTH, Dates, end_of, moment
 from core.problems import Problem
+from core.process.settings import Settings
 from sql import usuarios, ventas_export, ventas_import, ventas_list
-from sql.renglones import Formato
-from sql.ventas_import import InvalidFile
+from sql.ventas_import import Renglon, Terms, open_renglones
 from sql.ventas_list import Filters
 
+MOMENT = "a day like 2026-01-31 or a time like 2026-01-31T10:00:00-03:00"
+IMPORT = """\
+Import the sales of a CSV or NDJSON file: all of them, or none. Each bad line is told.
+
+A CSV has a header: venta, ventas_productos and, if wanted, usuario_id and creacion, in any order. It may be what a
+spreadsheet saves: separated by comma, ; or tab, in UTF-8 or UTF-16. How it writes amounts and dates is not guessed:
+
+  python app.py import --user ana --decimal coma --fecha dma --zona America/Argentina/Buenos_Aires ventas.csv"""
+EXPORT = """\
+Export sales as CSV or NDJSON, oldest first; import reads both. For a spreadsheet in Spanish:
+
+  python app.py export --separador puntoycoma --decimal coma --fecha dma --bom \
+      --zona America/Argentina/Buenos_Aires ventas.csv"""
 CHUNK = 64 * 1024
 EXIT_CODES = """
 exit codes:
@@ -42,29 +59,56 @@ def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument(
         "--format", choices=("csv", "ndjson"), help="what the file's name says, unless given: csv or ndjson"
     )
+    parser.add_argument(
+        "--zona",
+        type=_zone,
+        metavar="ZONE",
+        help="whose midnight ends a day, e.g. America/Argentina/Buenos_Aires; TIMEZONE unless given",
+    )
+    parser.add_argument(
+        "--decimal",
+        choices=tuple(DECIMALS),
+        help="amounts are in units, with a decimal comma (1.500,00) or point (1,500.00); without it, whole cents",
+    )
+    parser.add_argument(
+        "--fecha",
+        choices=get_args(Fecha),
+        help="dates are 31/01/2026 22:15 (dma) or 01/31/2026 22:15 (mda); without it, 2026-01-31T22:15",
+    )
     if command == "import":
-        parser.description = "Import the sales of a CSV or NDJSON file: all of them, or none."
+        parser.description = IMPORT
         parser.add_argument("--user", metavar="USERNAME", help="whose sales those without usuario_id are")
         parser.add_argument("--simulate", action="store_true", help="check the file, import nothing")
+        parser.add_argument(
+            "--charset",
+            choices=tuple(CHARSETS),
+            metavar="CHARSET",
+            default="utf-8",
+            help="of a file without byte order mark: utf-8 unless given; of Excel's CSV often windows-1252",
+        )
     else:
-        parser.description = "Export sales as CSV or NDJSON, oldest first; import reads both."
+        parser.description = EXPORT
         parser.add_argument("--user", metavar="USERNAME", help="only this user's sales")
         parser.add_argument(
-            "--since", type=_moment, metavar="TIME", help="only sales from this time on (RFC 3339)"
+            "--since", metavar="TIME", help="only sales from this day or time on: 2026-01-31, or RFC 3339"
         )
         parser.add_argument(
-            "--until", type=_moment, metavar="TIME", help="only sales before this time (RFC 3339)"
+            "--until", metavar="TIME", help="only sales up to this day, included, or before this time"
         )
+        parser.add_argument(
+            "--separador", choices=tuple(SEPARATORS), default="coma", help="what separates the cells of a CSV"
+        )
+        parser.add_argument("--bom", action="store_true", help="begin with a byte order mark, as Excel wants")
 
 
-def run(command: str, arguments: argparse.Namespace, url: str) -> int:
-    """Do what `arguments` say to the database at `url` (libpq's URL); returns the exit code."""
+def run(command: str, arguments: argparse.Namespace, settings: Settings) -> int:
+    """Do what `arguments` say to the database of `settings`; returns the exit code."""
     formato: Formato = arguments.format or (
         "ndjson" if arguments.file.endswith((".ndjson", ".jsonl")) else "csv"
     )
     work = _import if command == "import" else _export
     try:
-        asyncio.run(work(arguments, url, formato))
+        asyncio.run(work(arguments, settings, formato, arguments.zona or settings.zone))
     except InvalidFile as error:
         for wrong in error.errores:
             print(f"{arguments.file}:{wrong.linea}: {wrong.campo}: {wrong.mensaje}", file=sys.stderr)
@@ -84,7 +128,9 @@ def run(command: str, arguments: argparse.Namespace, url: str) -> int:
     return 0
 
 
-async def _import(arguments: argparse.Namespace, url: str, formato: Formato) -> None:
+async def _import(
+    arguments: argparse.Namespace, settings: Settings, formato: Formato, zone: ZoneInfo
+) -> None:
     read = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -93,28 +139,44 @@ async def _import(arguments: argparse.Namespace, url: str, formato: Formato) -> 
             read += len(chunk)
             yield chunk
 
+    dialect = Dialect(charset=arguments.charset, decimal=arguments.decimal, fecha=arguments.fecha, zone=zone)
+    if formato == "ndjson" and not dialect.plain:
+        raise CommandError("--decimal and --fecha are for CSV only")
     done, doing = ("checked", "checking") if arguments.simulate else ("imported", "inserting")
     with _source(arguments.file) as source, Bar(os.fstat(source.fileno()).st_size, f"{doing} them") as bar:
-        async with _transaction(url) as tx:
+        async with _transaction(settings.database_url) as tx:
+            dates = Dates.up_to_now(settings.first_sale, zone)
             loaded = await ventas_import.load(
                 tx.connection,
                 chunks(),
-                formato,
-                default_owner=await _user_id(tx, arguments.user),
-                may_write_others=True,
+                open_renglones(formato, dialect),
+                Terms(await _user_id(tx, arguments.user), may_write_others=True, dates=dates),
                 simulate=arguments.simulate,
                 progress=lambda rows: bar.show(read, rows),
             )
         bar.finish(f"{loaded.filas:,} sales {done}")
 
 
-async def _export(arguments: argparse.Namespace, url: str, formato: Formato) -> None:
+async def _export(
+    arguments: argparse.Namespace, settings: Settings, formato: Formato, zone: ZoneInfo
+) -> None:
+    dialect = Dialect(
+        separador=arguments.separador,
+        decimal=arguments.decimal,
+        fecha=arguments.fecha,
+        zone=zone,
+        bom=arguments.bom,
+    )
+    if formato == "ndjson" and (not dialect.plain or dialect.bom):
+        raise CommandError("--separador, --decimal, --fecha and --bom are for CSV only")
     rows = -1 if formato == "csv" else 0  # the header is not a sale
-    async with _transaction(url) as tx:
+    async with _transaction(settings.database_url) as tx:
         user_id = await _user_id(tx, arguments.user)
-        filters = Filters(usuario_id=user_id, desde=arguments.since, hasta=arguments.until)
+        since, until = _since(arguments.since, zone), _until(arguments.until, zone)
+        filters = Filters(usuario_id=user_id, desde=since, hasta=until)
         with Bar(await ventas_list.estimate(tx, filters)) as bar, _target(arguments.file) as target:
-            async with aclosing(ventas_export.export(tx.connection, filters, formato)) as blocks:
+            exported = ventas_export.export(tx.connection, filters, formato)
+            async with aclosing(dressed(exported, Renglon, dialect)) as blocks:
                 async for block in blocks:
                     target.write(block)
                     rows += block.count(b"\n")
@@ -166,13 +228,26 @@ def _target(file: str) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
-def _moment(text: str) -> datetime:
-    """A time of RFC 3339; without an offset it is UTC."""
+def _zone(name: str) -> ZoneInfo:
     try:
-        moment = msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        raise argparse.ArgumentTypeError("a time like 2026-01-31T10:00:00Z is wanted") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return zones.zone(name)
+    except zones.UnknownZone as unknown:
+        near = " or ".join(unknown.near) or "America/Argentina/Buenos_Aires"
+        raise argparse.ArgumentTypeError(f"the IANA name of a zone is wanted, such as {near}") from None
+
+
+def _since(text: str | None, zone: ZoneInfo) -> datetime | None:
+    """From when on: a day begins at its midnight. Raises CommandError."""
+    try:
+        return None if text is None else moment(text, zone)
+    except ValueError:
+        raise CommandError(f"{text}: {MOMENT} is wanted") from None
+
+
+def _until(text: str | None, zone: ZoneInfo) -> datetime | None:
+    """Until when: a day counts whole. Raises CommandError."""
+    since = _since(text, zone)
+    return end_of(date.fromisoformat(text), zone) if text and len(text) == DAY_LENGTH else since
 
 
 def _failed(reason: object) -> int:

@@ -75,7 +75,7 @@ GRANT SELECT,
 
 GRANT SELECT (id, usuario_id, venta, ventas_productos, creacion, version),
       INSERT (id, usuario_id, venta, ventas_productos, creacion),
-      UPDATE (venta, ventas_productos, actualizacion, version),
+      UPDATE (venta, ventas_productos, creacion, actualizacion, version),
       DELETE
    ON venta TO ventas_app;
 

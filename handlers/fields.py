@@ -1,5 +1,6 @@
 """The fields that bodies share: what each may hold, and the Spanish sentence that says so."""
 
+import re
 import unicodedata
 from typing import Annotated
 
@@ -21,6 +22,9 @@ def text(low: int, high: int, pattern: str, mensaje: str, example: str) -> Meta:
     )
 
 
+SPACES = r"\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+MARKS = r"\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"  # of direction and of width none
+DASHES = r"\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
 WORD = r"[^\s\x00-\x1f\x7f-\x9f]"
 LINE = r"[^\x00-\x1f\x7f-\x9f]"
 
@@ -39,8 +43,9 @@ LABEL = rf"{LETTER}([^!-,./:-@\[-`{{-~{CONTROL}]{{0,61}}{LETTER})?"
 
 USERNAME = "un texto de 1 a 50 caracteres, sin espacios, @ ni caracteres invisibles"
 Username = Annotated[str, text(1, 100, rf"{SEEN}\s*[^@{CONTROL}]{{1,50}}\s*", USERNAME, "ana")]
+# Spaces around a name are not kept.
 Nombre = Annotated[
-    str, text(1, 100, f"{WORD}{LINE}*", "un texto de 1 a 100 caracteres que no empiece con un espacio", "Ana")
+    str, text(1, 100, f"[{SPACES}]*{WORD}{LINE}*", "un texto de 1 a 100 caracteres, no solo espacios", "Ana")
 ]
 Direccion = Annotated[str, text(0, 200, f"{LINE}*", "un texto de hasta 200 caracteres", "San Martín 123")]
 CORREO = "un correo de hasta 254 caracteres, sin espacios ni caracteres invisibles"
@@ -48,15 +53,36 @@ Correo = Annotated[
     str, text(3, 300, rf"{SEEN}\s*{ATOM}(\.{ATOM})*@{LABEL}(\.{LABEL})*\s*", CORREO, "ana@example.com")
 ]
 TypedCorreo = Annotated[str, text(3, 300, r"[^\x00]+@[^\x00]+", CORREO, "ana@example.com")]
-TELEFONO = "un teléfono de 3 a 20 dígitos, con + y separadores opcionales"
+TELEFONO = "un teléfono de 1 a 20 dígitos, con + y separadores opcionales"
+PASTED = f"[{MARKS}{SPACES}]*"
 Telefono = (
-    Annotated[int, Meta(ge=100, le=10**15 - 1, extra={"mensaje": TELEFONO})]
-    | Annotated[str, text(3, 40, r"\+?([ ()./-]*[0-9]){3,20}", TELEFONO, "+54 9 260 453-8424")]
+    Annotated[int, Meta(ge=0, le=2**63 - 1, extra={"mensaje": TELEFONO})]
+    | Annotated[
+        str,
+        text(
+            1,
+            40,
+            rf"{PASTED}\+?([{MARKS}{SPACES}{DASHES}()./-]*[0-9]){{1,20}}{PASTED}",
+            TELEFONO,
+            "+54 9 260 453-8424",
+        ),
+    ]
 )
 Password = Annotated[
     str,
     text(1, 2 * MAX_BYTES, r"[^\x00]+", f"un texto de hasta {MAX_BYTES} bytes en UTF-8", "una frase larga"),
 ]
+
+
+def trimmed(value: str) -> str:
+    """A name without the spaces around it, in one spelling."""
+    return normal(re.sub(f"^[{SPACES}]+|[{SPACES}]+$", "", value))
+
+
+def plain_telephone(value: int | str) -> str:
+    """A telephone number as it is kept: what phones paste, without invisible marks and with plain spaces and dashes."""
+    text = re.sub(f"[{MARKS}]", "", str(value))
+    return re.sub(f"[{DASHES}]", "-", re.sub(f"[{SPACES}]", " ", text)).strip()
 
 
 def normal(value: str) -> str:

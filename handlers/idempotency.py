@@ -10,6 +10,7 @@ from typing import Any
 
 from core.database.database import Transaction
 from core.http.endpoint import Answer, Request
+from core.http.forms import FORM_DATA, FormFile
 from core.http.messages import header
 from core.http.streams import Stream
 from core.problems import (
@@ -115,7 +116,8 @@ async def _fingerprint(request: Request) -> bytes:
         digest = body.digest.digest()
     else:
         digest = sha256(body).digest()
-    media = header(scope, b"content-type") or b""
+    # A form's Content-Type names a boundary, which is another each time it is sent.
+    media = FORM_DATA.encode() if isinstance(body, FormFile) else header(scope, b"content-type") or b""
     parts = [scope["method"].encode(), scope["path"].encode(), scope["query_string"], media, digest]
     return sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
 

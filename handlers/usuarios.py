@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -38,6 +38,8 @@ from handlers.fields import (
     kept_correo,
     kept_username,
     normal,
+    plain_telephone,
+    trimmed,
 )
 from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.password_rules import check_password
@@ -54,7 +56,13 @@ CREATED = "Usuario creado correctamente"
 UPDATED = Answered("Usuario actualizado correctamente")
 DELETED = Answered("Usuario eliminado correctamente")
 
-KEPT = {"username": kept_username, "correo": kept_correo, "nombre": normal, "apellido": normal}
+KEPT: dict[str, Callable[[Any], str]] = {
+    "username": kept_username,
+    "correo": kept_correo,
+    "nombre": trimmed,
+    "apellido": trimmed,
+    "telefono": plain_telephone,
+}
 
 
 class NewUser(Body, frozen=True):
@@ -368,8 +376,6 @@ def columns_of(sent: NewUser | UserChanges) -> dict[str, Any]:
         columns.pop(name, None)
     for name in columns.keys() & KEPT.keys():
         columns[name] = KEPT[name](columns[name])
-    if "telefono" in columns:
-        columns["telefono"] = str(columns["telefono"])
     return columns
 
 

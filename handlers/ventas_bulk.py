@@ -4,37 +4,49 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import wraps
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, structs
 
+from core.files.dialect import CHARSETS, Decimal, Dialect, Fecha, Formato
+from core.files.reading import Reader
+from core.files.refusals import InvalidFile
 from core.files.spool import ahead, kept
+from core.files.writing import dressed
 from core.http.endpoint import Reply, Request, endpoint
+from core.http.forms import FORM_DATA, FormFile
 from core.http.standing import look_again, while_standing
 from core.http.streams import Download, Stream
 from core.http.validation import MAX_ERRORS, Error, Query
-from core.problems import CROWDED, FORBIDDEN, Problem, invalid_fields
+from core.instants import Dates
+from core.problems import CROWDED, FORBIDDEN, WRONG_MEDIA, Problem, invalid_fields
 from core.process.services import Services
-from handlers.days import zone_of
+from handlers.days import Zona, zone_of
 from handlers.idempotency import Handler, once
 from handlers.read_database import up_to_date
 from handlers.ventas import NewVenta
 from handlers.ventas_filters import ExportQuery, filters, whose
 from sql import ventas, ventas_export, ventas_import
-from sql.renglones import Formato
-from sql.ventas_import import InvalidFile
+from sql.ventas_import import Renglon, Terms
 from sql.ventas_list import Filters
 
 TAG = "bulk"
 
-FORMATS: dict[str, Formato] = {"text/csv": "csv", "application/x-ndjson": "ndjson"}
-EXAMPLES = {
-    "text/csv": "venta,ventas_productos\n150000,3\n99900,1\n",
-    "application/x-ndjson": '{"venta": 150000, "ventas_productos": 3}\n',
+NDJSON = "application/x-ndjson"
+SHEET = "venta,ventas_productos\n150000,3\n99900,1\n"
+EXAMPLES: dict[str, str | dict[str, str]] = {
+    "text/csv": SHEET,
+    NDJSON: '{"venta": 150000, "ventas_productos": 3}\n',
+    "application/vnd.ms-excel": SHEET,
+    "text/tab-separated-values": "venta\tventas_productos\n150000\t3\n",
+    "application/octet-stream": SHEET,
+    FORM_DATA: {"archivo": SHEET},
 }
+PRODUCES: dict[Formato, str] = {"csv": "text/csv", "ndjson": NDJSON}
+NDJSON_NAMES = (".ndjson", ".jsonl")
 CREATED = "Ventas creadas correctamente"
 IMPORTED = "Ventas importadas correctamente"
 GLANCE = 64 * 1024  # bytes of a file that are looked at before the rest comes
-MEDIA = {formato: media for media, formato in FORMATS.items()}
 
 Batch = Annotated[list[NewVenta], Meta(max_length=10_000)]
 
@@ -50,6 +62,14 @@ class ImportQuery(Query, frozen=True):
     """How to import."""
 
     simular: Annotated[bool, Meta(description="check the whole file, and keep nothing")] = False
+    zona: Zona = None
+    decimal: Annotated[
+        Decimal | None,
+        Meta(description="amounts are in units, with this decimal mark (`1.500,00`), and not in whole cents"),
+    ] = None
+    fecha: Annotated[
+        Fecha | None, Meta(description="dates are day, month, year (`31/01/2026 22:15`) or month, day, year")
+    ] = None
 
 
 class Imported(Struct, frozen=True):
@@ -82,14 +102,14 @@ def whole(handler: Handler) -> Handler:
     The handler's `request.db` is a transfer's. Raises Problem: 408, 413, 422, 429 and 503."""
 
     @wraps(handler)
-    async def patient(request: Request, file: Stream, **arguments: Any) -> Any:
+    async def patient(request: Request, file: Stream, query: ImportQuery) -> Any:
         services = request.services
         async with (
             services.transfers.turn(request.caller.id),
-            kept(_looked_at(request, file), services.disk) as file.kept,
+            kept(_looked_at(request, file, query), services.disk) as file.kept,
             services.db.work("transfers") as request.scope["db"],
         ):
-            return await handler(request, file=file, **arguments)
+            return await handler(request, file=file, query=query)
 
     return patient
 
@@ -102,16 +122,20 @@ async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Impo
 
     A CSV begins with a header, its columns in any order: `venta`, `ventas_productos` and, if wanted,
     `usuario_id` and `creacion`; so does each line of NDJSON have these members. An `id`, as exports have, is
-    ignored. An error names each bad line by its `linea`, which counts from 1; the first 100."""
+    ignored. An error names each bad line by its `linea`, which counts from 1; the first 100.
+
+    A CSV may be what a spreadsheet saves: separated by comma, `;` or tab; in UTF-8, UTF-16 or the `charset` of
+    its Content-Type. `decimal` and `fecha` say how it writes amounts and dates: nothing is guessed. It is the body,
+    or the `archivo` of a form."""
+    reader, terms = _reading(request, file, query)
     async with request.db.transaction() as tx:
         try:
             async with while_standing(request.scope):
                 loaded = await ventas_import.load(
                     tx.connection,
                     aiter(file),
-                    FORMATS[file.media],
-                    default_owner=request.caller.id,
-                    may_write_others=request.caller.admin,
+                    reader,
+                    terms,
                     simulate=query.simular,
                     most_rows=request.services.settings.transfer_max_rows,
                 )
@@ -123,24 +147,21 @@ async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Impo
     return Reply(Imported(IMPORTED, loaded.filas))
 
 
-async def _looked_at(request: Request, file: Stream) -> AsyncIterator[bytes]:
+async def _looked_at(request: Request, file: Stream, query: ImportQuery) -> AsyncIterator[bytes]:
     """The file as it arrives; one that begins badly is refused before the rest of it comes."""
     beginning: bytearray | None = bytearray()
     async for chunk in file:
         if beginning is not None:
             beginning += chunk
             if len(beginning) >= GLANCE or file.whole:
-                await _glance(request, file, bytes(beginning))
+                await _glance(request, file, query, bytes(beginning))
                 beginning = None
         yield chunk
 
 
-async def _glance(request: Request, file: Stream, beginning: bytes) -> None:
-    caller = request.caller
+async def _glance(request: Request, file: Stream, query: ImportQuery, beginning: bytes) -> None:
     try:
-        await ventas_import.glance(
-            beginning, FORMATS[file.media], default_owner=caller.id, may_write_others=caller.admin
-        )
+        await ventas_import.glance(beginning, *_reading(request, file, query))
     except InvalidFile as error:
         raise _invalid(error) from None
 
@@ -149,17 +170,50 @@ def _invalid(error: InvalidFile) -> Problem:
     return invalid_fields([structs.asdict(wrong) for wrong in error.errores])
 
 
-@endpoint(produces=list(FORMATS), problems=[FORBIDDEN, CROWDED])
+def _reading(request: Request, file: Stream, query: ImportQuery) -> tuple[Reader[Renglon], Terms]:
+    """What reads a file, and what it may bring. Raises Problem 415 and 422."""
+    settings, zone = request.services.settings, zone_of(request, query.zona)
+    terms = Terms(request.caller.id, request.caller.admin, Dates.up_to_now(settings.first_sale, zone))
+    return ventas_import.open_renglones(*_read_as(file, query, zone)), terms
+
+
+@endpoint(produces=list(PRODUCES.values()), problems=[FORBIDDEN, CROWDED])
 async def export(request: Request, query: ExportQuery) -> Download:
     """Export sales as CSV or NDJSON, oldest first; what is exported can be imported again.
 
-    The filters are those of the list."""
+    The filters are those of the list. `separador`, `decimal`, `fecha` and `bom` are for the spreadsheet that will open
+    a CSV; to import it again, say the same `decimal`, `fecha` and `zona`."""
     zone = zone_of(request, query.zona)
     chosen = filters(query, whose(request.caller, query.usuario_id), zone)
+    dialect = Dialect(
+        separador=query.separador or "coma",
+        decimal=query.decimal,
+        fecha=query.fecha,
+        zone=zone,
+        bom=query.bom == "si",
+    )
+    _refuse_in_ndjson(query.formato, query, "separador", "decimal", "fecha", "bom")
     blocks = _blocks(request.services, request.caller.id, chosen, query.formato)
     longest = request.services.settings.transfer_max_seconds
-    media, filename = MEDIA[query.formato], f"ventas.{query.formato}"
-    return Download(blocks, media=media, filename=filename, longest=longest)
+    media, filename = PRODUCES[query.formato], f"ventas.{query.formato}"
+    return Download(dressed(blocks, Renglon, dialect), media=media, filename=filename, longest=longest)
+
+
+def _read_as(file: Stream, query: ImportQuery, zone: ZoneInfo) -> tuple[Formato, Dialect]:
+    """The format and dialect that a request says its file has. Raises Problem 415 and 422."""
+    named_ndjson = isinstance(file, FormFile) and file.suffix in NDJSON_NAMES
+    formato: Formato = "ndjson" if named_ndjson or file.media == NDJSON else "csv"
+    _refuse_in_ndjson(formato, query, "decimal", "fecha")
+    charset = file.charset or "utf-8"
+    if charset not in CHARSETS:
+        raise Problem(WRONG_MEDIA, f"El charset debe ser uno de: {', '.join(CHARSETS)}")
+    return formato, Dialect(charset=charset, decimal=query.decimal, fecha=query.fecha, zone=zone)
+
+
+def _refuse_in_ndjson(formato: Formato, query: Query, *names: str) -> None:
+    said = [name for name in names if getattr(query, name) is not None]
+    if formato == "ndjson" and said:
+        raise invalid_fields([{"campo": name, "mensaje": "es solo para CSV"} for name in said])
 
 
 async def _blocks(

@@ -6,12 +6,13 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta
 
 from core.caller import Caller
+from core.files.dialect import Decimal, Fecha, Formato, Separador
 from core.http.validation import Query
 from core.problems import forbidden
 from handlers.days import Desde, Hasta, Zona, end, first_moment
 from handlers.keyset_pages import ListQuery
 from sql.ventas import Id, Importe
-from sql.ventas_list import Filters
+from sql.ventas_list import Filters, Orden
 
 Minimo = Annotated[Importe, Meta(description="least amount, in cents")]
 Maximo = Annotated[Importe, Meta(description="greatest amount, in cents")]
@@ -29,6 +30,7 @@ class UserSalesQuery(ListQuery, frozen=True):
     zona: Zona = None
     minimo: Minimo = 0
     maximo: Maximo = 10**15
+    orden: Annotated[Orden, Meta(description="oldest first, or newest first: `-creacion`")] = "-creacion"
 
     @property
     def heavy(self) -> bool:
@@ -43,15 +45,30 @@ class SalesQuery(UserSalesQuery, frozen=True):
 
 
 class ExportQuery(Query, frozen=True):
-    """What a list has, but for its pages."""
+    """What a list has, but for its pages, and how a CSV is written."""
 
-    formato: Literal["csv", "ndjson"] = "csv"
+    formato: Formato = "csv"
     usuario_id: Seller = None
     desde: Desde = None
     hasta: Hasta = None
     zona: Zona = None
     minimo: Minimo = 0
     maximo: Maximo = 10**15
+    separador: Annotated[Separador | None, Meta(description="what separates cells: `,` unless given")] = None
+    decimal: Annotated[
+        Decimal | None,
+        Meta(description="write amounts in units, with this decimal mark, and not in whole cents"),
+    ] = None
+    fecha: Annotated[
+        Fecha | None,
+        Meta(
+            description="write times of `zona` to the second, as `31/01/2026 22:15:00` or `01/31/2026 22:15:00`"
+        ),
+    ] = None
+    bom: Annotated[
+        Literal["si", "no"] | None,
+        Meta(description="begin with a byte order mark, which Excel wants: si or no"),
+    ] = None
 
 
 def filters(query: UserSalesQuery | ExportQuery, usuario_id: int | None, zone: ZoneInfo) -> Filters:

@@ -1,6 +1,7 @@
 """Statements on venta (migrations/0002_create_venta.sql); who changes or deletes a sale leaves a record."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct, structs
@@ -12,10 +13,11 @@ from core.instants import Instant
 from sql.auditoria import Accion
 
 Runner = Database | Pooled | Transaction
+Span = tuple[datetime, datetime]
 
 MAX_ID = 2**63 - 1
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
-Importe = Annotated[int, Meta(ge=0, le=10**15, description="amount, in cents")]
+Importe = Annotated[int, Meta(ge=0, le=10**15, description="amount, in cents", extra={"cell": "amount"})]
 Productos = Annotated[int, Meta(ge=1, le=10**6, description="how many products")]
 
 
@@ -146,6 +148,7 @@ UPDATE = f"""
     UPDATE venta AS v
        SET venta            = coalesce(%(venta)s, v.venta),
            ventas_productos = coalesce(%(ventas_productos)s, v.ventas_productos),
+           creacion         = coalesce(%(creacion)s::timestamptz, v.creacion),
            actualizacion    = now(),
            version          = v.version + 1
       FROM target
@@ -153,9 +156,13 @@ UPDATE = f"""
        AND v.id = target.id
        AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
        AND target.version <> ALL (%(others)s::bigint[])
-    RETURNING v.id, v.venta, v.ventas_productos{RECORDED}
-           jsonb_build_object('id', old.id, 'venta', old.venta, 'ventas_productos', old.ventas_productos),
-           jsonb_build_object('id', new.id, 'venta', new.venta, 'ventas_productos', new.ventas_productos)
+       AND target.creacion >= %(since)s::timestamptz
+       AND target.creacion < %(until)s::timestamptz
+    RETURNING v.id, v.venta, v.ventas_productos, v.creacion{RECORDED}
+           jsonb_build_object('id', old.id, 'venta', old.venta, 'ventas_productos', old.ventas_productos, 'creacion',
+                              to_char(old.creacion AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+           jsonb_build_object('id', new.id, 'venta', new.venta, 'ventas_productos', new.ventas_productos, 'creacion',
+                              to_char(new.creacion AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
       FROM target AS old
       JOIN changed AS new ON new.id = old.id
 )
@@ -213,9 +220,20 @@ async def update(
     condition: Condition,
     venta: int | None,
     ventas_productos: int | None,
+    creacion: datetime | None = None,
+    made: Span | None = None,
 ) -> Change:
-    """Sets the columns that are not None, if the sale is `usuario_id`'s and its version meets `condition`."""
-    columns = {"venta": venta, "ventas_productos": ventas_productos}
+    """Sets the columns that are not None, if the sale is `usuario_id`'s and its version meets `condition`.
+
+    With `made`, it must have been made in that span too."""
+    since, until = made or ("-infinity", "infinity")
+    columns = {
+        "venta": venta,
+        "ventas_productos": ventas_productos,
+        "creacion": creacion,
+        "since": since,
+        "until": until,
+    }
     return await _change(db, UPDATE, "venta_actualizada", id, origin, usuario_id, condition, **columns)
 
 
@@ -232,7 +250,7 @@ async def _change(
     origin: Origin,
     usuario_id: int,
     condition: Condition,
-    **columns: int | None,
+    **columns: object,
 ) -> Change:
     parameters = (
         structs.asdict(origin) | structs.asdict(condition) | {"accion": accion, "usuario_id": usuario_id}

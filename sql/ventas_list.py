@@ -1,15 +1,17 @@
 """Lists of ventas: which sales, page by page, and how many."""
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
 from sql.ventas import MAX_ID, Runner, Venta
 
+Orden = Literal["creacion", "-creacion"]
+
 
 class Place(NamedTuple):
-    """A place in a list, newest first: what stands after it is older, or as old and of a lower id."""
+    """A place in a list: what stands after it, newest first, is older, or as old and of a lower id."""
 
     creacion: datetime
     id: int
@@ -24,20 +26,23 @@ class Filters(Struct, frozen=True):
     minimo: int | None = None
     maximo: int | None = None
 
-    def parameters(self, after: Place | None = None) -> dict[str, object]:
+    def parameters(self, after: Place | None = None, orden: Orden = "-creacion") -> dict[str, object]:
         """Every bound has a value, so that each is a bound of the index scan and none a test of each row."""
-        start = Place(self.hasta, 0) if self.hasta else Place(datetime.max.replace(tzinfo=UTC), MAX_ID)
-        antes, antes_id = min(start, after) if after else start
+        end = Place(self.hasta, 0) if self.hasta else Place(datetime.max.replace(tzinfo=UTC), MAX_ID)
+        begin = Place(self.desde or datetime.min.replace(tzinfo=UTC), 0)
+        if after and orden == "creacion":
+            begin = max(begin, after)
+        elif after:
+            end = min(end, after)
         owner = {} if self.usuario_id is None else {"usuario_id": self.usuario_id}
-        desde = self.desde or datetime.min.replace(tzinfo=UTC)
-        bounds = {"antes": antes, "antes_id": antes_id, "desde": desde}
+        bounds = {"antes": end.creacion, "antes_id": end.id, "desde": begin.creacion, "desde_id": begin.id}
         return owner | bounds | {"minimo": self.minimo, "maximo": self.maximo}
 
 
 MATCHING = """
   FROM venta
  WHERE (creacion, id) < (%(antes)s::timestamptz, %(antes_id)s::bigint)
-   AND creacion >= %(desde)s::timestamptz
+   AND (creacion, id) > (%(desde)s::timestamptz, %(desde_id)s::bigint)
    AND (%(minimo)s::bigint IS NULL OR venta >= %(minimo)s)
    AND (%(maximo)s::bigint IS NULL OR venta <= %(maximo)s)
    AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))"""
@@ -59,6 +64,25 @@ SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING_OF_USER}
  ORDER BY creacion DESC, id DESC
  LIMIT %(limit)s
 """
+
+PAGE_OLDEST = f"""
+-- ventas_list.page_oldest: everyone's sales after a place, oldest first; uses venta_creacion_idx
+SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING}
+ ORDER BY creacion, id
+ LIMIT %(limit)s
+"""
+
+PAGE_OLDEST_OF_USER = f"""
+-- ventas_list.page_oldest_of_user: one user's sales after a place, oldest first; uses venta_usuario_id_creacion_idx
+SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING_OF_USER}
+ ORDER BY creacion, id
+ LIMIT %(limit)s
+"""
+
+PAGES: dict[Orden, tuple[str, str]] = {
+    "-creacion": (PAGE, PAGE_OF_USER),
+    "creacion": (PAGE_OLDEST, PAGE_OLDEST_OF_USER),
+}
 
 COUNT = f"""
 -- ventas_list.count: how many sales a list has in all, when asked; reads all that match; uses venta_creacion_idx
@@ -84,10 +108,13 @@ SELECT id{MATCHING_OF_USER}
 """
 
 
-async def page(db: Runner, filters: Filters, *, after: Place | None, limit: int) -> list[Venta]:
-    """Up to `limit` sales, newest first, those after `after`."""
-    sql = PAGE if filters.usuario_id is None else PAGE_OF_USER
-    return await db.many(Venta, sql, limit=limit, **filters.parameters(after))
+async def page(
+    db: Runner, filters: Filters, *, after: Place | None, limit: int, orden: Orden = "-creacion"
+) -> list[Venta]:
+    """Up to `limit` sales, those after `after`: newest first, unless `orden` is creacion."""
+    everyones, of_user = PAGES[orden]
+    sql = everyones if filters.usuario_id is None else of_user
+    return await db.many(Venta, sql, limit=limit, **filters.parameters(after, orden))
 
 
 async def count(db: Runner, filters: Filters) -> int:

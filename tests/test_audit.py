@@ -147,6 +147,7 @@ def test_a_changed_sale_is_recorded_old_and_new_by_whom(ana, beto, rows):
 
     record = last(ana, "venta_actualizada")
     assert (record["usuario_id"], record["afectado_id"]) == (ana.id, beto.id)
+    assert record["antes"].pop("creacion") == record["despues"].pop("creacion")
     assert record["antes"] == {"id": id, "venta": 150000, "ventas_productos": 3}
     assert record["despues"] == {"id": id, "venta": 140000, "ventas_productos": 3}
     assert rows("SELECT actualizacion > creacion FROM venta") == [(True,)]

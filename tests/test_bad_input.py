@@ -25,10 +25,10 @@ BAD_FIELDS = {
         12345678,
         None,
     ],
-    "nombre": ["", " Ana", "x" * 101, "A\x00", "A\nB", "\udfff", 1, None],
+    "nombre": ["", " ", "\u00a0", "x" * 101, "A\x00", "A\nB", "\udfff", 1, None],
     "apellido": ["", "\tPaz", "x" * 101, False],
     "direccion": ["x" * 201, "calle\x00", 5],
-    "telefono": [0, -5, 1e3, "", "+", "12", "abc", "1" * 21, "5\x00", 10**30, None, True, "٣٣٣", "123\n"],
+    "telefono": [-5, 0.5, "", "+", "5+", "abc", "1" * 21, "5\x00", 10**30, None, True, "٣٣٣", "123\n"],
     "correo": [
         "",
         "sin arroba",

@@ -19,9 +19,9 @@ def sold(beto, carla, rows):
     """Beto's three sales and Carla's one, whose ids are not in the order of their times."""
     for usuario_id, creacion, venta in [
         (beto.id, "2026-01-31T10:00:00.000001Z", 3),
-        (beto.id, "2026-01-01T00:00:00Z", 1),
-        (carla.id, "0001-01-01T00:00:00Z", 9),
-        (beto.id, "2026-01-31T10:00:00Z", 10**15),
+        (beto.id, "2026-01-01T00:00:00.000000Z", 1),
+        (carla.id, "2001-01-01T00:00:00.000000Z", 9),
+        (beto.id, "2026-01-31T10:00:00.000000Z", 10**15),
     ]:
         rows(
             "INSERT INTO venta (usuario_id, venta, ventas_productos, creacion) VALUES (%s, %s, 2, %s)",
@@ -41,8 +41,8 @@ def test_a_csv_is_a_file_oldest_first(sold):
     assert answer.headers["cache-control"] == "private, no-store"
     assert answer.text.splitlines() == [
         "id,usuario_id,venta,ventas_productos,creacion",
-        f"2,{sold.id},1,2,2026-01-01T00:00:00Z",
-        f"4,{sold.id},1000000000000000,2,2026-01-31T10:00:00Z",
+        f"2,{sold.id},1,2,2026-01-01T00:00:00.000000Z",
+        f"4,{sold.id},1000000000000000,2,2026-01-31T10:00:00.000000Z",
         f"1,{sold.id},3,2,2026-01-31T10:00:00.000001Z",
     ]
 
@@ -56,7 +56,8 @@ def test_an_ndjson_has_the_sales_as_the_list_has_them(ana, sold):
 
 
 @pytest.mark.parametrize(
-    "query", ["desde=2026-01-02", "hasta=2026-01-31T10:00:00Z", "minimo=2&maximo=3", "minimo=4&maximo=5"]
+    "query",
+    ["desde=2026-01-02", "hasta=2026-01-31T10:00:00.000000Z", "minimo=2&maximo=3", "minimo=4&maximo=5"],
 )
 def test_the_filters_are_the_lists(ana, sold, query):
     for client in (ana, sold):

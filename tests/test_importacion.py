@@ -7,9 +7,12 @@ import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
 
+from core.files.dialect import Dialect
 from core.files.lines import SLICE
+from core.files.refusals import InvalidFile
+from core.instants import Dates
 from sql.ventas_export import export
-from sql.ventas_import import InvalidFile, load
+from sql.ventas_import import Terms, load, open_renglones
 from sql.ventas_list import Filters
 
 HEAD = b"venta,ventas_productos\n"
@@ -48,9 +51,11 @@ async def _whole(data):
     yield data
 
 
-async def _load(connection, chunks, owner, formato="csv", **how):
+async def _load(connection, chunks, owner, formato="csv", *, since=datetime(2000, 1, 1, tzinfo=UTC), **how):
+    reader = open_renglones(formato, Dialect())
+    terms = Terms(owner, may_write_others=True, dates=Dates.up_to_now(since, UTC))
     async with connection.transaction():
-        return await load(connection, chunks, formato, default_owner=owner, may_write_others=True, **how)
+        return await load(connection, chunks, reader, terms, **how)
 
 
 def _wrong(run, data, owner):
@@ -102,8 +107,19 @@ def test_the_first_hundred_errors_come_in_the_order_of_the_lines(run, beto):
     assert errors == [(line, "venta" if line % 2 else "usuario_id") for line in range(2, 102)]
 
 
-@pytest.mark.parametrize("creacion", [b"0001-01-01T00:00:00+05:00", b"9999-12-31T23:59:59-05:00"])
-def test_a_time_that_leaves_the_calendar_in_utc_is_refused(run, beto, creacion):
+@pytest.mark.parametrize(
+    "creacion",
+    [
+        b"0001-01-01T00:00:00+05:00",
+        b"9999-12-31T23:59:59-05:00",
+        b"0000-01-01T00:00:00Z",
+        b"2026-02-30T00:00:00Z",
+        b"0026-01-31T10:00:00Z",
+        b"2062-01-31T10:00:00Z",
+        b"1999-12-31T23:59:59.999999Z",
+    ],
+)
+def test_a_time_that_is_none_or_out_of_bounds_is_refused(run, beto, creacion):
     text = b"venta,ventas_productos,creacion\n1,1," + creacion + b"\n"
 
     assert _wrong(run, text, beto) == [(2, "creacion")]
@@ -183,7 +199,9 @@ def test_an_exported_file_imports_again_unchanged(run, rows, beto, formato):
     async def there_and_back(connection):
         exported = b"".join([block async for block in export(connection, Filters(), formato)])
         await connection.execute("DELETE FROM venta")
-        return await _load(connection, _whole(exported), None, formato)
+        return await _load(
+            connection, _whole(exported), None, formato, since=datetime.min.replace(tzinfo=UTC)
+        )
 
     assert run(there_and_back).filas == 5001
     assert rows(contents) == before

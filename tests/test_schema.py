@@ -21,6 +21,7 @@ from handlers.fields import (
     kept_correo,
     kept_username,
     normal,
+    plain_telephone,
 )
 from sql.usuarios import Perfil
 from sql.ventas import Id, Importe, Productos, Venta
@@ -70,6 +71,9 @@ TEXTS = [
         "1" * 20,
         "1" * 21,
         " 123",
+        "0",
+        "+0",
+        "\u202a+54 9 260 453‑8424\u202c",
         "123 ",
     ),
     *(
@@ -82,6 +86,11 @@ TEXTS = [
     *("1" + " " * length + "23" for length in (36, 37, 38)),
     *sorted(ODD_TEXTS),
 ]
+
+
+def plain_but_for_a_leading_space(telefono: str) -> str:
+    """As the API keeps it; a space before it, which the API cuts off, was good before and is still."""
+    return telefono if plain_telephone(telefono) == telefono.lstrip(" ") else ""
 
 
 def accepts(type_: Any, value: object, kept: Callable[[str], str] = str) -> bool:
@@ -99,7 +108,7 @@ def accepts(type_: Any, value: object, kept: Callable[[str], str] = str) -> bool
         ("nombre", Nombre, normal),
         ("apellido", Nombre, normal),
         ("direccion", Direccion, str),
-        ("telefono", Telefono, str),
+        ("telefono", Telefono, plain_but_for_a_leading_space),
     ],
 )
 def test_a_user_holds_the_texts_that_the_api_takes(

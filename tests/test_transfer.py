@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import pytest
 
 from commands import transfer
+from core.process.settings import load
 
+AWAY = load({"DATABASE_URL": "postgresql://127.0.0.1:1/x"})
 HEAD = "venta,ventas_productos\n"
 INSERT = """
 INSERT INTO usuario (username, password, nombre, apellido, telefono, correo)
@@ -30,7 +32,8 @@ def run(database):
     def runner(command, *arguments):
         parser = argparse.ArgumentParser()
         transfer.add_arguments(parser, command)
-        return transfer.run(command, parser.parse_args([str(argument) for argument in arguments]), database)
+        chosen = parser.parse_args([str(argument) for argument in arguments])
+        return transfer.run(command, chosen, load({"DATABASE_URL": database}))
 
     return runner
 
@@ -129,15 +132,20 @@ def test_a_database_that_is_away_is_an_error(sales, capsys):
     parser = argparse.ArgumentParser()
     transfer.add_arguments(parser, "import")
 
-    assert transfer.run("import", parser.parse_args([str(sales)]), "postgresql://127.0.0.1:1/x") == 1
+    assert transfer.run("import", parser.parse_args([str(sales)]), AWAY) == 1
     assert "Connection refused" in capsys.readouterr().err
 
 
-def test_a_time_is_rfc_3339(run, capsys):
+def test_a_time_that_is_none_is_an_error(run, capsys):
+    assert run("export", "-", "--since", "ayer") == 1
+    assert "ayer: a day like 2026-01-31 or a time like" in capsys.readouterr().err
+
+
+def test_a_zone_that_is_none_suggests_near_ones(run, capsys):
     with pytest.raises(SystemExit) as caught:
-        run("export", "-", "--since", "ayer")
+        run("export", "-", "--zona", "Buenos Aires")
     assert caught.value.code == 2
-    assert "a time like 2026-01-31T10:00:00Z is wanted" in capsys.readouterr().err
+    assert "America/Argentina/Buenos_Aires" in capsys.readouterr().err
 
 
 def test_a_reader_who_leaves_ends_the_export(run, rows, beto, sales, capfd, monkeypatch):

@@ -51,11 +51,55 @@ def test_the_servers_clock_decides_when_a_user_was_made(api, rows):
 
 @pytest.mark.parametrize(
     ("sent", "kept"),
-    [(2604538424, "2604538424"), ("+54 9 260 453-8424", "+54 9 260 453-8424"), ("(0260) 453", "(0260) 453")],
+    [
+        (2604538424, "2604538424"),
+        (0, "0"),
+        (2604538424.0, "2604538424"),
+        ("7", "7"),
+        ("+54 9 260 453-8424", "+54 9 260 453-8424"),
+        ("(0260) 453", "(0260) 453"),
+        ("\u202a+54 9 260 453‑8424\u202c", "+54 9 260 453-8424"),
+        ("+54\u00a09\u00a0260 453–8424 ", "+54 9 260 453-8424"),
+    ],
 )
 def test_a_telefono_is_kept_as_text(api, rows, sent, kept):
     assert api.post("/user/", json=new_user("ana", telefono=sent)).status_code == 201
     assert rows("SELECT telefono FROM usuario") == [(kept,)]
+
+
+def test_spaces_around_a_name_are_not_kept(api, rows):
+    assert (
+        api.post("/user/", json=new_user("ana", nombre=" Ana\u00a0", apellido="de la  Paz ")).status_code
+        == 201
+    )
+    assert rows("SELECT nombre, apellido FROM usuario") == [("Ana", "de la  Paz")]
+
+
+def test_the_story_of_the_notes_runs_as_written(connect):
+    api = connect(PASSWORD_MIN_LENGTH="3")
+    pablito = {
+        "username": "pablito",
+        "password": "123",
+        "nombre": "Pablo",
+        "apellido": "Paz",
+        "direccion": "San Martín 123",
+        "telefono": 0,
+        "correo": "pablito@example.com",
+        "creacion": "2022-07-01T10:00:00.123Z",
+    }
+
+    created = api.post("/user/crear-usuario", json=pablito)
+    assert (created.status_code, created.json()["respuesta"]) == (201, "Usuario creado correctamente")
+    path = f"/user/{created.json()['id']}"
+    login = api.post("/login/", data={"username": "pablito", "password": "123"})
+    assert (login.status_code, login.json()["token_type"]) == (200, "bearer")
+    api.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
+    assert [user["username"] for user in api.get("/user/").json()] == ["pablito"]
+    assert api.get("/user/me").json()["telefono"] == "0"
+    changed = api.patch(path, json={"nombre": "Pablo José"})
+    assert changed.json() == {"respuesta": "Usuario actualizado correctamente"}
+    assert api.get(path).json()["nombre"] == "Pablo José"
+    assert api.delete(path).json() == {"respuesta": "Usuario eliminado correctamente"}
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,21 @@ def test_pages_hold_every_sale_once_newest_first(many, query):
     assert all(len(page) == 3 for page in pages[:-1])
 
 
+@pytest.mark.parametrize("query", ["", "desde=2026-01-05&hasta=2026-01-12&", "maximo=500&"])
+def test_oldest_first_is_the_same_list_from_its_end(ana, many, query):
+    pages = walk(many, f"/venta/?{query}limit=3&orden=creacion")
+
+    newest_first = many.get(f"/venta/?{query}orden=-creacion").json()
+    assert [sale for page in pages for sale in page] == newest_first[::-1]
+    assert len(walk(ana, "/venta/?limit=10&orden=creacion")) == 3
+
+
+def test_a_cursor_is_of_one_order(many):
+    cursor = many.get("/venta/?limit=1&orden=creacion").headers["x-next-cursor"]
+    problem(many.get("/venta/", params={"despues": cursor}), 422, "datos_invalidos")
+    problem(many.get("/venta/?orden=venta"), 422, "datos_invalidos")
+
+
 def test_a_page_that_ends_the_list_has_no_link(many):
     assert "link" not in many.get("/venta/?limit=23").headers
     assert "link" in many.get("/venta/?limit=22").headers

@@ -63,7 +63,7 @@ def test_the_limits_are_allowed(beto, sale):
     ("campo", "value"),
     [
         ("venta", value)
-        for value in ("-1", str(10**15 + 1), str(10**30), "1e3", "1.5", '"5"', "null", "true", "[]")
+        for value in ("-1", str(10**15 + 1), str(10**30), "1e999999999", "1.5", '"5"', "null", "true", "[]")
     ]
     + [("ventas_productos", value) for value in ("0", "-1", str(10**6 + 1), str(2**63), "1.5", '"٣"', "null")]
     + [("usuario_id", value) for value in ("0", "-1", str(2**63), '"1"', "1.5")],
@@ -77,6 +77,17 @@ def test_a_bad_field_is_named(beto, rows, campo, value):
     assert [error["campo"] for error in errores] == [campo]
     assert errores[0]["mensaje"].startswith("debe ser ")
     assert rows("SELECT count(*) FROM venta") == [(0,)]
+
+
+@pytest.mark.parametrize("number", ["150000.0", "1.5e5", "15e4"])
+def test_a_number_that_is_whole_is_an_integer(beto, rows, number):
+    sale = f'{{"venta": {number}, "ventas_productos": 3.0}}'
+
+    assert beto.post("/venta/", content=sale, headers=JSON).status_code == 201
+    assert beto.post("/venta/lote", content=f"[{sale}]", headers=JSON).status_code == 201
+    ndjson = {"Content-Type": "application/x-ndjson"}
+    assert beto.post("/venta/importar", content=sale, headers=ndjson).status_code == 201
+    assert rows("SELECT venta, ventas_productos FROM venta") == [(150000, 3)] * 3
 
 
 def test_every_field_at_fault_is_named_at_once(beto):
@@ -123,15 +134,44 @@ def test_only_the_owner_and_an_admin_delete_a_sale(ana, beto, carla, rows):
     problem(beto.delete(f"/venta/{ids[0]}"), 404, "venta_inexistente")
 
 
-@pytest.mark.parametrize(
-    "change", [{"venta": -1}, {"venta": None}, {"usuario_id": 1}, {"creacion": "2026-01-31"}]
-)
+@pytest.mark.parametrize("change", [{"venta": -1}, {"venta": None}, {"usuario_id": 1}, {"creacion": "ayer"}])
 def test_a_bad_change_changes_nothing(beto, change):
     id = sell(beto)
 
     problem(beto.patch(f"/venta/{id}", json={"ventas_productos": 9} | change), 422, "datos_invalidos")
 
     assert beto.get(f"/venta/{id}").json()["ventas_productos"] == 3
+
+
+def test_an_admin_mends_a_mistyped_date(ana, beto, rows):
+    id = sell(beto)
+    rows("UPDATE venta SET creacion = '2062-01-31T10:00:00Z'")
+
+    assert ana.patch(f"/venta/{id}", json={"creacion": "2026-01-31T10:00"}).status_code == 200
+    assert beto.get(f"/venta/{id}").json()["creacion"] == "2026-01-31T10:00:00.000000Z"
+
+
+def test_the_owner_dates_a_sale_on_the_day_it_was_made_and_no_later(beto):
+    id = sell(beto)
+
+    assert beto.patch(f"/venta/{id}", json={"creacion": "2026-01-31T10:00:00-03:00"}).status_code == 200
+    body = problem(beto.patch(f"/venta/{id}", json={"creacion": "2026-01-30"}), 403, "sin_permiso")
+    assert body["detail"] == "Solo un admin puede cambiar la fecha de una venta que no es de hoy"
+    stale = {"If-Match": f'"{id}-1"'}
+    problem(beto.patch(f"/venta/{id}", json={"venta": 5}, headers=stale), 412, "version_distinta")
+    assert beto.patch(f"/venta/{id}", json={"venta": 5}).status_code == 200
+    assert beto.get(f"/venta/{id}").json()["creacion"] == "2026-01-31T13:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    "creacion", ["0026-01-31", "1999-12-31T23:59:59Z", "2062-01-31T10:00:00Z", "2026-02-30"]
+)
+def test_a_date_out_of_bounds_is_refused(ana, creacion):
+    id = sell(ana)
+    errores = problem(ana.patch(f"/venta/{id}", json={"creacion": creacion}), 422, "datos_invalidos")[
+        "errores"
+    ]
+    assert errores[0]["campo"] == "creacion"
 
 
 @pytest.mark.parametrize("id", ["999", "0", "-1", str(2**63), "9" * 20, "abc", "1.0", "٣"])

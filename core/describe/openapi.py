@@ -128,11 +128,19 @@ def _operation(
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(endpoint.media, content)}
     elif endpoint.streams:
         contents = {
-            media: {"schema": {"type": "string"}, "example": example}
+            media: {"schema": _file_schema(example), "example": example}
             for media, example in endpoint.examples.items()
         }
         operation["requestBody"] = {"required": True, "content": contents}
     return {name: value for name, value in operation.items() if value or name == "security"}
+
+
+def _file_schema(example: str | Mapping[str, str]) -> Schema:
+    """The schema of a file, or of the form that has it in a field."""
+    if isinstance(example, str):
+        return {"type": "string"}
+    fields = {name: {"type": "string"} for name in example}
+    return {"type": "object", "required": list(example), "properties": fields}
 
 
 def _audience(endpoint: Endpoint) -> str:

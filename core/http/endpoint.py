@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin, g
 
 import msgspec
 from msgspec import Struct
+from python_multipart.multipart import parse_options_header
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,10 +16,12 @@ from starlette.types import Receive, Scope, Send
 
 from core.caller import Caller, Origin
 from core.http import codings
+from core.http.forms import FORM_DATA, FormFile
 from core.http.messages import (
     Headers,
     check_media,
     client_address,
+    header,
     origin_of,
     read_body,
     respond,
@@ -121,7 +124,7 @@ class Endpoint:
         self.public: bool = facts["public"]
         self.admin: bool = facts["admin"]
         self.media: Sequence[str] = tuple(facts["media"])
-        self.examples: Mapping[str, str] = facts["media"] if isinstance(facts["media"], Mapping) else {}
+        self.examples: Mapping[str, Any] = facts["media"] if isinstance(facts["media"], Mapping) else {}
         self.location: str | None = facts["location"]
         self.etag: bool = facts["etag"]
         self.example: Struct | None = facts["example"]
@@ -210,8 +213,14 @@ class Endpoint:
         if media is None:
             raise wrong_media(self.media)
         settings = scope["services"].settings
-        longest, most = settings.transfer_max_seconds, settings.transfer_max_bytes
-        scope["body"] = stream = Stream(receive, media, longest=longest, most=most)
+        limits = {"longest": settings.transfer_max_seconds, "most": settings.transfer_max_bytes}
+        _, parameters = parse_options_header(header(scope, b"content-type"))
+        if media == FORM_DATA:
+            stream: Stream = FormFile(receive, parameters.get(b"boundary", b""), **limits)
+        else:
+            charset = parameters.get(b"charset", b"").decode("latin-1").lower()
+            stream = Stream(receive, media, charset, **limits)
+        scope["body"] = stream
         return stream
 
     async def _body(self, scope: Scope, receive: Receive) -> Any:
@@ -239,7 +248,7 @@ def endpoint(
     problems: Sequence[Kind] = (),
     public: bool = False,
     admin: bool = False,
-    media: Sequence[str] | Mapping[str, str] = ("application/json",),
+    media: Sequence[str] | Mapping[str, Any] = ("application/json",),
     location: str | None = None,
     etag: bool = False,
     example: Struct | None = None,

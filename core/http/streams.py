@@ -42,13 +42,14 @@ class Pace:
 class Stream:
     """The body of a request, of type `media`, to be iterated once; `digest` sees what is read.
 
-    Where it is `kept`, it has been read, and is iterated from there.
+    Where it is `kept`, it has been read, and is iterated from there. `charset` is what its Content-Type says, or empty.
 
     Raises ClientGone, and Problem: 408 when the client is too slow or takes longer than `longest` seconds, 413 for more
     than `most` bytes, if that is not 0."""
 
-    def __init__(self, receive: Receive, media: str, *, longest: float, most: int) -> None:
+    def __init__(self, receive: Receive, media: str, charset: str = "", *, longest: float, most: int) -> None:
         self.media = media
+        self.charset = charset
         self.whole = False
         self.digest = sha256()
         self.kept: AsyncIterator[bytes] | None = None
@@ -60,6 +61,11 @@ class Stream:
         return self.kept or self._arriving()
 
     async def _arriving(self) -> AsyncIterator[bytes]:
+        async for piece in self._received():
+            self.digest.update(piece)
+            yield piece
+
+    async def _received(self) -> AsyncIterator[bytes]:
         pace, size = Pace(self._longest), 0
         while not self.whole:
             try:
@@ -74,7 +80,6 @@ class Stream:
             if 0 < self._most < size:
                 raise too_large(self._most)
             self.whole = not message.get("more_body", False)
-            self.digest.update(body)
             pace.moved(len(body))
             yield body
 

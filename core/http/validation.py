@@ -4,6 +4,7 @@ import json
 from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from functools import cache
 from itertools import islice
 from typing import Annotated, Any, ClassVar, NoReturn, get_args, get_origin, get_type_hints
@@ -48,7 +49,7 @@ def body_decoder(type_: Any) -> Callable[[bytes], Any]:
             value = decode(body)
         except (ValueError, RecursionError):
             _bound(body, type_)
-            _refuse(body, type_)
+            return _look_again(body, type_)
         # Every required key needs a colon of its own: with no colon to spare, no key came twice.
         if body.count(b":") > (required * len(value) if row else required):
             _bound(body, type_)
@@ -102,8 +103,17 @@ def row_type(type_: Any) -> Any:
     return get_args(bare)[0] if get_origin(bare) is list else None
 
 
-def _refuse(body: bytes, type_: Any) -> NoReturn:
-    errores = list(islice(_errors(_parse(body), type_), MAX_ERRORS))
+def _look_again(body: bytes, type_: Any) -> Any:
+    """The value of a body whose integers are written 150000.0 or 1.5e5. Raises Problem for any other misfit."""
+    value = _parse(body)
+    errores = (
+        list(islice(_errors(value, type_), MAX_ERRORS)) if b"\\" in body else []
+    )  # only an escape makes a lone surrogate
+    if not errores:
+        try:
+            return msgspec.convert(value, type_)
+        except msgspec.ValidationError:
+            errores = list(islice(_errors(value, type_), MAX_ERRORS))
     raise invalid_fields(errores or [_error("cuerpo", MISFIT)]) from None
 
 
@@ -111,7 +121,11 @@ def _parse(body: bytes) -> object:
     """The JSON as plain objects, by the standard library: it tells what msgspec does not (repeated keys)."""
     try:
         return json.loads(
-            body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_number
+            body.decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=_number,
+            parse_float=_number,
         )
     except RecursionError:
         raise invalid("cuerpo", "tiene demasiados niveles") from None
@@ -128,9 +142,15 @@ def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     return values
 
 
-def _number(digits: str) -> float:
-    """Reading very many digits takes long, and no field has so many."""
-    return int(digits) if len(digits) < MOST_DIGITS else float(digits)
+def _number(text: str) -> int | float:
+    """A number of JSON; as an int where it is whole, as JSON Schema's `integer` allows: 150000.0 or 1.5e5.
+
+    Reading very many digits takes long, and no field has so many."""
+    if len(text) >= MOST_DIGITS:
+        return float(text)
+    exact = Decimal(text)
+    whole = exact.adjusted() < MOST_DIGITS and exact == exact.to_integral_value()
+    return int(exact) if whole else float(exact)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,0 +1,209 @@
+"""Files of rows, CSV or NDJSON: each line as a row of a given type, and what is wrong with the others."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from codecs import BOM_UTF8
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from core.files.cells import Column, columns, hint, reader
+from core.files.dialect import Dialect, Formato
+from core.files.lines import SLICE, LineTooLong, slices
+from core.files.plain_text import NOT_TEXT, PlainText
+from core.files.records import Records
+from core.files.refusals import Refusals
+from core.problems import Problem
+
+Row = TypeVar("Row", bound=Struct)
+Numbered = list[tuple[int, Row]]
+Decode = Callable[[bytes], Row]
+Error = dict[str, object]
+
+NOT_JSON: Error = {"campo": "cuerpo", "mensaje": "no es JSON (RFC 8259) en UTF-8"}
+WORKBOOK = "es un libro de una planilla de cálculo: guárdelo como CSV y envíe ese archivo"
+STRAY = "tiene un carácter NUL o una marca BOM en medio: ¿son dos archivos unidos?"
+
+encode = msgspec.json.Encoder().encode
+
+
+class Reader(ABC, Generic[Row]):
+    """Reads a file slice by slice, wherever its bytes come from; `refusals` is what is wrong so far."""
+
+    def __init__(self, row: type[Row], decode: Decode[Row]) -> None:
+        self.refusals = Refusals()
+        self.line = 1
+        self._row = row
+        self._decode_json = decode
+
+    async def rows(self, chunks: AsyncIterator[bytes], *, whole: bool = True) -> AsyncIterator[Numbered[Row]]:
+        """The good rows with their lines, slice by slice, with a turn of the event loop after each.
+
+        It ends where the file is hopeless; of one that is not `whole`, what waits for more is not looked at."""
+        try:
+            async for data in slices(self.plain(chunks)):
+                yield list(self.read(data, last=False))
+                if self.refusals.hopeless:
+                    return
+                await asyncio.sleep(0)
+            if whole:
+                yield list(self.read(b"", last=True))
+        except LineTooLong:
+            self.refusals.refuse(self.line, f"pasa de {SLICE} bytes", hopeless=True)
+
+    def plain(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The file as UTF-8 with line feeds."""
+        return chunks
+
+    @abstractmethod
+    def read(self, data: bytes, *, last: bool) -> Iterator[tuple[int, Row]]:
+        """The good rows of a slice of whole lines; the bad ones are refused."""
+
+    def explain(self, line: int, body: bytes) -> Row | list[Error]:
+        """The row in a JSON object, or all of what is wrong with it."""
+        try:
+            return self._decode_json(body)
+        except Problem as problem:
+            return list(problem.errores or [NOT_JSON])
+
+    def refuse(self, line: int, errores: list[Error]) -> None:
+        for error in errores:
+            self.refusals.refuse(line, str(error["mensaje"]), str(error["campo"]))
+
+
+class Ndjson(Reader[Row]):
+    """A JSON object per line."""
+
+    def __init__(self, row: type[Row], decode: Decode[Row]) -> None:
+        super().__init__(row, decode)
+        self._decode = msgspec.json.Decoder(row).decode
+
+    def read(self, data: bytes, *, last: bool) -> Iterator[tuple[int, Row]]:
+        if self.line == 1:
+            data = data.removeprefix(BOM_UTF8)
+        for line, text in enumerate(data.split(b"\n"), self.line):
+            if text.strip() and (row := self._read_line(line, text)):
+                yield line, row
+            if self.refusals.hopeless:
+                return
+        self.line += data.count(b"\n")
+
+    def _read_line(self, line: int, text: bytes) -> Row | None:
+        try:
+            row = self._decode(text)
+            # A repeated field leaves more quotes in the text than in what was understood of it.
+            if text.count(b'"') == encode(row).count(b'"'):
+                return row
+        except (ValueError, RecursionError):
+            pass
+        explained = self.explain(line, text)
+        if isinstance(explained, list):
+            self.refuse(line, explained)
+            return None
+        return explained
+
+
+class Csv(Reader[Row]):
+    """A header in any order and letter case, then a row per record, in a dialect."""
+
+    def __init__(self, row: type[Row], decode: Decode[Row], dialect: Dialect) -> None:
+        super().__init__(row, decode)
+        self._dialect = dialect
+        self._text = PlainText(dialect.charset)
+        self._records = Records(self.refusals)
+        self._columns = columns(row)
+        self._header: list[Column] = []
+        self._readers: list[tuple[str, Any]] = []
+        self._width = 0
+
+    async def plain(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            text = self._text.feed(chunk)
+            if self._text.workbook:
+                self.refusals.refuse(1, WORKBOOK, hopeless=True)
+                return
+            yield text
+        yield self._text.feed(b"", last=True)
+
+    def read(self, data: bytes, *, last: bool) -> Iterator[tuple[int, Row]]:
+        if self.refusals.hopeless:
+            return
+        text = data.decode(errors="replace")
+        stray = "\0" in text or "\ufeff" in text
+        for line, cells in self._records.read(text, last=last):
+            if not self._header:
+                self._read_header(line, cells)
+            elif row := self._convert(line, cells):
+                if stray and any("\0" in cell or "\ufeff" in cell for cell in cells):
+                    self.refusals.refuse(line, STRAY)
+                else:
+                    yield line, row
+            if self.refusals.hopeless:
+                return
+        self.line = self._records.line
+        if last and not self._header:
+            self.refusals.refuse(self.line, f"falta la cabecera: {','.join(self._columns)}")
+
+    def _read_header(self, line: int, cells: list[str]) -> None:
+        names = [cell.strip().lower() for cell in cells]
+        while names and not names[-1]:
+            names.pop()
+        known = self._columns
+        if {NOT_TEXT, "\0"} & set("".join(names)):
+            self.refusals.refuse(line, self._not_text(), hopeless=True)
+            return
+        wrong = {name: f"no es una columna; son: {', '.join(known)}" for name in names if name not in known}
+        wrong |= {name: "es una columna repetida" for name in known if names.count(name) > 1}
+        wrong |= {
+            name: "falta esta columna"
+            for name, column in known.items()
+            if column.required and name not in names
+        }
+        for name, mensaje in wrong.items():
+            self.refusals.refuse(line, mensaje, name[:100], hopeless=True)
+        if not wrong:
+            self._width = len(cells)
+            self._header = [known[name] for name in names]
+            self._readers = [(column.name, reader(column.kind, self._dialect)) for column in self._header]
+
+    def _convert(self, line: int, cells: list[str]) -> Row | None:
+        names = len(self._header)
+        if len(cells) != self._width and (len(cells) < names or any(map(str.strip, cells[names:]))):
+            mensaje = f"debe tener {names} columnas, como la cabecera; tiene {len(cells)}"
+            self.refusals.refuse(line, self._not_text() if NOT_TEXT in "".join(cells) else mensaje)
+            return None
+        values = {name: read(cell) for (name, read), cell in zip(self._readers, cells, strict=False) if cell}
+        try:
+            return msgspec.convert(values, self._row)
+        except msgspec.ValidationError:
+            bare = [cell.strip() for cell in cells]
+            if bare != cells:
+                return self._convert(line, bare)
+            self._refuse_cells(line, cells, values)
+            return None
+
+    def _refuse_cells(self, line: int, cells: list[str], values: dict[str, Any]) -> None:
+        if NOT_TEXT in "".join(cells):
+            self.refusals.refuse(line, self._not_text())
+            return
+        explained = self.explain(line, encode(values))
+        written = {
+            column.name: hint(column.kind, cell, self._dialect)
+            for column, cell in zip(self._header, cells, strict=False)
+        }
+        for error in explained if isinstance(explained, list) else []:
+            campo = str(error["campo"])
+            self.refusals.refuse(line, f"{error['mensaje']}{written.get(campo, '')}", campo)
+
+    def _not_text(self) -> str:
+        other = "; ¿es windows-1252? Diga el charset del archivo" if self._text.charset == "utf-8" else ""
+        return f"no está en {self._text.charset.upper()}{other}"
+
+
+def open_reader(row: type[Row], decode: Decode[Row], formato: Formato, dialect: Dialect) -> Reader[Row]:
+    """What reads a file of that format; `decode` explains a row in JSON that does not fit, as a Problem.
+
+    Of a dialect, NDJSON has none: JSON says it all."""
+    return Csv(row, decode, dialect) if formato == "csv" else Ndjson(row, decode)
