@@ -10,6 +10,8 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from background import budget, outbox, retention
+from background.listening import listening
+from background.sweeps import sweeps
 from core.auth.middleware import BearerAuth
 from core.http.cors import Cors
 from core.http.endpoint import at
@@ -21,21 +23,18 @@ from core.problems import NO_ROUTE, Problem
 from core.process import start
 from core.process.application import Api
 from core.process.services import Services
-from core.process.sweeps import Sweep, sweeping
+from core.process.sweeps import sweeping
 from handlers import (
     auditoria,
     docs,
     health,
-    idempotency,
     login,
-    mailed_links,
     metrics,
     oauth,
     panel,
     recovery,
     sesiones,
     sistema,
-    throttle,
     undoing,
     usuarios,
     ventas,
@@ -96,28 +95,12 @@ def stack(services: Services) -> ASGIApp:
     return Edge(app, services)
 
 
-def sweeps(services: Services) -> list[Sweep]:
-    """What each process does in the background, and how often."""
-    optional = []
-    if services.settings.retention_sweep == "on":
-        optional.append(Sweep("auditoria", partial(retention.sweep, services), seconds=3600))
-    return [
-        *optional,
-        Sweep("idempotencia", partial(idempotency.sweep, services), seconds=300),
-        Sweep("sesion", partial(sesiones.sweep, services), seconds=3600),
-        Sweep("eliminacion", partial(usuarios.sweep, services), seconds=5),
-        Sweep("enlace", partial(mailed_links.sweep, services), seconds=3600),
-        Sweep("aviso", partial(undoing.sweep, services), seconds=3600),
-        Sweep("intento", partial(throttle.sweep, services), seconds=3600),
-    ]
-
-
 def application(environ: Mapping[str, str]) -> Api:
     @asynccontextmanager
     async def serving() -> AsyncIterator[ASGIApp]:
         async with (
             start.services(environ) as services,
-            sesiones.listening(services),
+            listening(services),
             sweeping(sweeps(services)),
             outbox.sending(services),
             metrics.telling(services),

@@ -1,26 +1,19 @@
 """The connection budget: what all processes together may open, against what the database allows."""
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from core.problems import DatabaseUnavailable
 from core.process.services import Services
+from core.process.tasks import meanwhile
 from sql import connections
 
 log = logging.getLogger("ventas")
 
 
-@asynccontextmanager
-async def watching(services: Services) -> AsyncIterator[None]:
+def watching(services: Services) -> AbstractAsyncContextManager[None]:
     """Warns, meanwhile, when the budget cannot be met; behind a pooler there is none."""
-    task = asyncio.create_task(_watch(services))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+    return meanwhile(_watch(services))
 
 
 async def _watch(services: Services) -> None:

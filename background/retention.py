@@ -2,30 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from core.migrating.migrations import MigrationError
 from core.problems import DatabaseUnavailable
 from core.process.services import Services
+from core.process.tasks import meanwhile
 from sql import auditoria_months, auditoria_retention
 
 log = logging.getLogger("ventas")
 
 
-@asynccontextmanager
-async def watching(services: Services) -> AsyncIterator[None]:
+def watching(services: Services) -> AbstractAsyncContextManager[None]:
     """Warns, meanwhile, when AUDIT_MONTHS is not what the other processes have."""
-    task = asyncio.create_task(_watch(services))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+    return meanwhile(_watch(services))
 
 
-async def sweep(services: Services) -> None:
-    """Makes the months that are missing and, unless AUDIT_MONTHS is 0, drops those that were kept long enough."""
+async def sweep(services: Services) -> int:
+    """Makes the months that are missing and, unless AUDIT_MONTHS is 0, drops those that were kept long enough.
+
+    Returns 0: all is done at once."""
     url, months = services.settings.direct_url, services.settings.audit_months
     try:
         await asyncio.to_thread(auditoria_months.make_months, url, say=log.info)
@@ -33,6 +29,7 @@ async def sweep(services: Services) -> None:
             await asyncio.to_thread(auditoria_retention.forget, url, months, say=log.info)
     except MigrationError as error:
         log.warning("retention: %s", error)
+    return 0
 
 
 async def _watch(services: Services) -> None:

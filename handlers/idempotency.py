@@ -23,7 +23,6 @@ from core.problems import (
     bad_token,
     invalid,
 )
-from core.process.services import Services
 from sql import idempotencia
 from sql.idempotencia import Guardada
 
@@ -59,12 +58,6 @@ def once(handler: Handler) -> Handler:
 
     repeatable.once = True  # type: ignore[attr-defined]
     return repeatable
-
-
-async def sweep(services: Services) -> None:
-    """Forgets the keys that expired, batch by batch."""
-    while await idempotencia.sweep(services.db):
-        pass
 
 
 def _key(request: Request) -> str | None:

@@ -11,7 +11,6 @@ from core.http.html_pages import Page
 from core.problems import BAD_LINK, NO_MAIL, Problem
 from core.process.mail import Mail
 from core.process.services import Services
-from sql import enlaces
 from sql.enlaces import Tipo
 
 EXAMPLE_TOKEN = "AAAAAAAAAAcd0xfIhZRIyrT2bZl8kZf_Rj2KKq0c9s0vCq5i0Xh3PA"  # noqa: S105 - of no link
@@ -51,12 +50,6 @@ def need_mail(services: Services) -> Mail:
     if services.mail is None:
         raise Problem(NO_MAIL, "Este servicio no tiene configurado el envío de correo")
     return services.mail
-
-
-async def sweep(services: Services) -> None:
-    """Forgets links that ended long ago."""
-    while await enlaces.sweep(services.db):
-        pass
 
 
 def page(title: str, label: str, fields: str = "") -> Page:

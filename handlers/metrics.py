@@ -17,6 +17,7 @@ from core.http.endpoint import Request, endpoint
 from core.problems import BAD_TOKEN, NO_ROUTE, NO_TOKEN, DatabaseUnavailable, Problem, bad_token, no_token
 from core.process.counters import BATCHES, Report, Sample, Siblings, summed
 from core.process.services import Services
+from core.process.tasks import meanwhile
 from sql import enlaces, pressure
 
 TELL_SECONDS = 1.0
@@ -61,12 +62,9 @@ async def telling(services: Services) -> AsyncIterator[None]:
     if services.siblings is None:
         yield
         return
-    task = asyncio.create_task(_keep_telling(services, services.siblings))
-    try:
+    async with meanwhile(_keep_telling(services, services.siblings)):
         yield
-    finally:
-        task.cancel()
-        services.siblings.leave(_report(services, ended=True))
+    services.siblings.leave(_report(services, ended=True))
 
 
 async def _keep_telling(services: Services, siblings: Siblings) -> None:

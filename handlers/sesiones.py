@@ -1,15 +1,9 @@
-"""Sessions: a user's own, to look at and to end; and how each process hears of those that ended."""
+"""Sessions: a user's own, to look at and to end."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
 from typing import Annotated
 
 from msgspec import Meta
 
-from core.database.listener import open_listener
-from core.database.pool import Connector
 from core.http.endpoint import Answered, Reply, Request, endpoint, shown_id
 from core.http.validation import Query
 from core.problems import NO_SESSION, Problem
@@ -29,21 +23,6 @@ class EndQuery(Query, frozen=True):
     """Which sessions to end."""
 
     todas: Annotated[bool, Meta(description="this one too")] = False
-
-
-@asynccontextmanager
-async def listening(services: Services) -> AsyncIterator[None]:
-    """Hears of the sessions that end, for the length of the block."""
-    settings = services.settings
-    pooled = settings.direct_url == settings.database_url and settings.db_prepare == "off"
-    connector = Connector(settings.direct_url, timeout=settings.db_timeout_seconds, prepare=not pooled)
-    listener = partial(open_listener, connector, tell=partial(sesiones.probe, services.db))
-    task = asyncio.create_task(services.known.listen(listener))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 @endpoint()
@@ -86,12 +65,6 @@ async def remove_all(request: Request, query: EndQuery) -> Answered:
     await sesiones.end(request.db, request.caller.id, request.origin, keep=keep)
     request.services.known.forget(request.caller.id)
     return ALL_ENDED
-
-
-async def sweep(services: Services) -> None:
-    """Forgets the sessions that no token can name any more."""
-    while await sesiones.sweep(services.db):
-        pass
 
 
 def idle_seconds(services: Services) -> int:

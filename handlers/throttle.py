@@ -9,7 +9,6 @@ from core.addresses import spellings
 from core.http.endpoint import Request
 from core.http.messages import Headers, client_address
 from core.problems import THROTTLED, Problem
-from core.process.services import Services
 from sql import intentos
 from sql.intentos import Count, Limit, Verdict
 
@@ -63,12 +62,6 @@ async def recovery(request: Request, correo: str) -> None:
 async def verification(request: Request, usuario_id: int) -> None:
     address = _address(request)
     await _attempt(request, {f"verify of {usuario_id}": MAILS, f"verify from {address}": MAILS_FROM_ADDRESS})
-
-
-async def sweep(services: Services) -> None:
-    """Forgets what no limit remembers."""
-    while await intentos.sweep(services.db):
-        pass
 
 
 async def _attempt(request: Request, limits: dict[str, Limit]) -> Attempt:

@@ -5,7 +5,6 @@ from typing import ClassVar
 from core.http.endpoint import Answer, Answered, Request, endpoint
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, TAKEN
-from core.process.services import Services
 from handlers.mailed_links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
 from sql import avisos, enlaces, usuarios
 
@@ -44,9 +43,3 @@ async def undo(request: Request, sent: Undo) -> Answered:
 async def show(request: Request) -> Answer:
     """Show the page that a mail about a change links to."""
     return await PAGE.answer(request)
-
-
-async def sweep(services: Services) -> None:
-    """Forgets the mails about changes whose links ended long ago."""
-    while await avisos.sweep(services.db):
-        pass

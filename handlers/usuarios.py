@@ -1,6 +1,5 @@
 """Users: who registers, what they may know of each other, and how they change."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +25,6 @@ from core.problems import (
     Problem,
     forbidden,
 )
-from core.process.services import Services
 from handlers import throttle, verification
 from handlers.fields import (
     Correo,
@@ -305,16 +303,6 @@ async def _remove(request: Request, id: int, shown: str) -> Answered:
     request.services.known.forget(id)
     _check(verdict, f"No existe el usuario con el id {shown} por lo tanto no se elimina")
     return DELETED
-
-
-async def sweep(services: Services) -> None:
-    """Removes what is left of deleted accounts, step by step, with pauses as long as the steps."""
-    loop = asyncio.get_running_loop()
-    done, began = await eliminaciones.step(services.db, None), loop.time()
-    while done:
-        await asyncio.sleep(loop.time() - began)
-        began = loop.time()
-        done = await eliminaciones.step(services.db, None if done.last else done)
 
 
 async def _verified(request: Request, known: Credenciales, stated: str | UnsetType) -> str:

@@ -30,7 +30,7 @@ SELECT max(query_start)
   FROM pg_stat_activity
  WHERE datname = current_database()
    AND application_name = 'ventas'
-   AND query !~ 'listener.ping|enlaces|sweep'
+   AND query !~ 'listener.ping|enlaces|avisos|eliminaciones|sweep'
 """
 WAITING = """
 SELECT pid

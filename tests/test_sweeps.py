@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from app import sweeps
+from background.sweeps import sweeps
 from core.problems import DatabaseUnavailable
 from core.process import start
 from core.process.sweeps import Sweep, sweeping

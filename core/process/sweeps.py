@@ -14,10 +14,12 @@ log = logging.getLogger("ventas.sweeps")
 
 
 class Sweep(Struct, frozen=True):
-    """A `job` to be done about every `seconds`; never twice at once in one process, and never in step with others."""
+    """A `job` to be done about every `seconds`; never twice at once in one process, and never in step with others.
+
+    It tells how many rows it took, and is done again at once until it tells 0."""
 
     name: str
-    job: Callable[[], Awaitable[object]]
+    job: Callable[[], Awaitable[int]]
     seconds: float
 
 
@@ -37,7 +39,8 @@ async def _repeat(sweep: Sweep) -> None:
     await asyncio.sleep(sweep.seconds * random.random())  # noqa: S311 - spreads the processes, hides nothing
     while True:
         try:
-            await sweep.job()
+            while await sweep.job():
+                continue
         except DatabaseUnavailable as error:
             log.warning("sweep %s put off: %s", sweep.name, error)
         except Exception:
