@@ -118,7 +118,7 @@ class Exchange:
 
     async def receive(self) -> Message:
         channel = self._channel
-        if self._expects and self.more_body and not channel.transport.is_closing():
+        if self._expects and self.more_body and not self._begun and not channel.transport.is_closing():
             channel.transport.write(CONTINUE)
         self._expects = False
         if not self._news and not self._ended and not self._over:
