@@ -26,6 +26,7 @@ from core.process.services import Services
 from core.process.sweeps import sweeping
 from handlers import (
     auditoria,
+    datos,
     docs,
     health,
     login,
@@ -48,6 +49,7 @@ routes = [
     at("/user/", GET=usuarios.index, POST=usuarios.create),
     at("/user/crear-usuario", POST=usuarios.create),
     at("/user/me", GET=usuarios.show_me, PATCH=usuarios.update_me, DELETE=usuarios.remove_me),
+    at("/user/me/datos", GET=datos.show),
     at("/user/verificar", GET=verification.show, POST=verification.verify),
     at("/user/verificar/enviar", POST=verification.send),
     at("/user/{id}", GET=usuarios.show, PATCH=usuarios.update, PUT=usuarios.replace, DELETE=usuarios.remove),

@@ -112,7 +112,7 @@ GRANT SELECT (usuario_id, id, tipo, correo, reversible, direccion, creacion, exp
    ON aviso TO ventas_app;
 
 GRANT SELECT,
-      INSERT (clave, intentos, ultimo),
+      INSERT (clave, intentos, ultimo, conocida),
       UPDATE (intentos, ultimo, espera, conocida),
       DELETE
    ON intento TO ventas_app;

@@ -58,6 +58,7 @@ async def _log_in(request: Request, asked: TokenRequest) -> Token:
     if opened is None:
         raise await _refused(request, user.id)
     await attempt.succeeded()
+    await throttle.learn(request, user.username, user.correo)
     first = RefreshToken(user.id, opened.id, 0) if renewable else None
     return issue(request.services, user.id, opened.id, opened.rol, first)
 

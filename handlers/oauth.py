@@ -6,6 +6,7 @@ from msgspec import Struct, structs
 
 from core.auth import refresh
 from core.http.endpoint import FORM, Answered, Reply, Request, endpoint
+from core.problems import NO_ROUTE, Problem
 from handlers.login_bodies import NO_STORE, OFFLINE
 from sql import sesiones
 
@@ -53,9 +54,14 @@ async def revoke(request: Request, asked: RevocationRequest) -> Reply[Answered]:
     return Reply(REVOKED, [NO_STORE])
 
 
-@endpoint(public=True, database=False)
+@endpoint(public=True, database=False, problems=[NO_ROUTE])
 async def metadata(request: Request) -> Metadata:
-    """Tell OAuth clients where the endpoints are and what they take."""
+    """Tell OAuth clients where the endpoints are and what they take.
+
+    In production only where PUBLIC_URL says what the issuer is."""
+    settings = request.services.settings
+    if settings.production and not settings.public_url:  # else whoever sends a Host would choose the issuer
+        raise Problem(NO_ROUTE, "Este servicio no publica sus metadatos de OAuth: le falta PUBLIC_URL")
     base = _base(request)
     return Metadata(base, f"{base}/login/", f"{base}/login/revocar", f"{base}/docs")
 

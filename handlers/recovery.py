@@ -4,6 +4,7 @@ import asyncio
 from typing import ClassVar
 
 from core.addresses import spellings
+from core.caller import Caller
 from core.http.endpoint import Answer, Answered, Request, endpoint
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
@@ -45,7 +46,10 @@ async def recover(request: Request, asked: Recovery) -> Answered:
     # A known correo costs the time of a written row: both are answered when either would be done.
     loop = asyncio.get_running_loop()
     answer_at = loop.time() + ANSWER_SECONDS
-    await throttle.recovery(request, asked.correo)
+    if await _own(request, asked.correo):
+        await throttle.own_recovery(request)
+    else:
+        await throttle.recovery(request, asked.correo)
     for spelling in spellings(asked.correo):
         if await enlaces.recover(request.db, spelling):
             mail.waiting.set()
@@ -79,7 +83,16 @@ async def reset(request: Request, sent: NewPassword) -> Answered:
             accion="password_restablecido",
         )
     services.known.forget(link.usuario_id)
+    await throttle.learn(request, owner.username, owner.correo)
     return RESET
+
+
+async def _own(request: Request, correo: str) -> bool:
+    """Whether the request has a token of the account that has this correo."""
+    if not isinstance(request.scope["caller"], Caller):
+        return False
+    user = await usuarios.credentials_by_id(request.db, request.caller.id)
+    return user is not None and user.correo.lower() in {spelling.lower() for spelling in spellings(correo)}
 
 
 @endpoint(public=True, database=False, etag=True, any_query=True, produces=["text/html"])

@@ -3,7 +3,7 @@
 import ipaddress
 import math
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from core.addresses import spellings
 from core.http.endpoint import Request
@@ -12,16 +12,19 @@ from core.problems import THROTTLED, Problem
 from sql import intentos
 from sql.intentos import Count, Limit, Verdict
 
-# docs/accounts.md says why. One account from one address; one account from all who are new to it; one address.
+# docs/accounts.md says why. One account from one address; one account from all who are new to it; one address, for the
+# accounts that are new to it.
 HERE = Limit(free=20, known=100, first=5, longest=900, forget=900, learns=True, name="login")
 ACCOUNT = Limit(free=50, first=1, longest=60, forget=60, strangers=True, name="cuenta")
-ADDRESS = Limit(free=150, first=1, longest=300, forget=30, name="direccion")
+ADDRESS = Limit(free=150, first=1, longest=300, forget=30, strangers=True, name="direccion")
 PASSWORD_CHECKS = Limit(
     free=20, known=20, first=5, longest=900, forget=900, learns=True, name="password_actual"
 )
 REGISTRATIONS = Limit(free=300, first=1, longest=60, forget=2, name="registro")
 MAILS = Limit(free=3, first=60, longest=900, forget=900, name="correos")
-MAILS_FROM_ADDRESS = Limit(free=30, first=1, longest=300, forget=60, name="correos_direccion")
+MAILS_OF_ACCOUNT = structs.replace(MAILS, strangers=True, name="correos_cuenta")
+MAILS_FROM_ADDRESS = Limit(free=30, first=1, longest=300, forget=60, strangers=True, name="correos_direccion")
+REFUSALS = Limit(free=20, first=5, longest=900, forget=900)
 
 
 class Attempt(Struct, frozen=True):
@@ -29,24 +32,40 @@ class Attempt(Struct, frozen=True):
 
     request: Request
     counts: list[Count]
+    witnesses: list[bytes] = []
 
     async def succeeded(self) -> None:
         if self.counts:
-            await intentos.succeeded(self.request.db, self.counts)
+            await intentos.succeeded(self.request.db, self.counts, self.witnesses)
 
 
 async def login(request: Request, name: str) -> Attempt:
     """Before a password is looked at, and before it is known whether there is such an account.
 
     Like the others here, it raises Problem 429 while there is a wait."""
-    name, address = _lowered(name), _address(request)
-    limits = {f"login {address} {name}": HERE, f"login of {name}": ACCOUNT, f"login from {address}": ADDRESS}
+    limits = {
+        _login(request, name): HERE,
+        f"login of {_lowered(name)}": ACCOUNT,
+        f"login from {_address(request)}": ADDRESS,
+    }
     return await _attempt(request, limits)
 
 
-async def password_check(request: Request) -> Attempt:
-    """Before the caller's `password_actual` is looked at: a stolen session must not guess it."""
-    return await _attempt(request, {f"password_actual of {request.caller.id}": PASSWORD_CHECKS})
+async def learn(request: Request, *names: str) -> None:
+    """The account of these names is known at the client's address from now on: strangers do not make it wait there."""
+    if request.services.settings.throttle == "on":
+        await intentos.learn(request.db, [_clave(request, _login(request, name)) for name in names])
+
+
+async def password_check(request: Request, *names: str) -> Attempt:
+    """Before the caller's `password_actual` is looked at: a stolen session must not guess it, nor keep its owner, who
+    is known by `names` where they log in, from changing it."""
+    who = request.caller.id
+    limits = {
+        f"password_actual {_address(request)} {who}": PASSWORD_CHECKS,
+        f"password_actual of {who}": ACCOUNT,
+    }
+    return await _attempt(request, limits, *(_login(request, name) for name in names))
 
 
 async def registration(request: Request) -> None:
@@ -54,9 +73,28 @@ async def registration(request: Request) -> None:
 
 
 async def recovery(request: Request, correo: str) -> None:
-    address = _address(request)
-    limits = {f"recover of {_lowered(correo)}": MAILS, f"recover from {address}": MAILS_FROM_ADDRESS}
-    await _attempt(request, limits)
+    """Strangers spend neither what a known address nor what a session of the account may ask for."""
+    address, name = _address(request), _lowered(correo)
+    limits = {
+        f"recover {address} {name}": MAILS,
+        f"recover of {name}": MAILS_OF_ACCOUNT,
+        f"recover from {address}": MAILS_FROM_ADDRESS,
+    }
+    await _attempt(request, limits, _login(request, correo))
+
+
+async def own_recovery(request: Request) -> None:
+    """The same for a caller whose own correo it is."""
+    await _attempt(request, {f"recover by {request.caller.id}": MAILS})
+
+
+async def records_refusal(request: Request) -> bool:
+    """Whether one more refused change of the caller's is recorded: no account fills the audit with them."""
+    count = Count(_clave(request, f"refused to {request.caller.id}"), REFUSALS)
+    return (
+        request.services.settings.throttle == "off"
+        or (await intentos.attempt(request.services.db, [count], [])).wait == 0
+    )
 
 
 async def verification(request: Request, usuario_id: int) -> None:
@@ -64,18 +102,28 @@ async def verification(request: Request, usuario_id: int) -> None:
     await _attempt(request, {f"verify of {usuario_id}": MAILS, f"verify from {address}": MAILS_FROM_ADDRESS})
 
 
-async def _attempt(request: Request, limits: dict[str, Limit]) -> Attempt:
+async def _attempt(request: Request, limits: dict[str, Limit], *witnesses: str) -> Attempt:
     services = request.services
     if services.settings.throttle == "off":
         return Attempt(request, [])
-    counts = [Count(services.keys.sign("intento", what.encode()), limit) for what, limit in limits.items()]
-    verdict = await intentos.attempt(request.db, counts)
+    counts = [Count(_clave(request, what), limit) for what, limit in limits.items()]
+    known = [_clave(request, what) for what in witnesses]
+    verdict = await intentos.attempt(request.db, counts, known)
     seconds = math.ceil(verdict.wait)
     request.scope["answer_headers"] += _told(counts, verdict)
     if seconds:
         detail = f"Demasiados intentos; espere {seconds} s antes del próximo"
         raise Problem(THROTTLED, detail, headers=[(b"retry-after", b"%d" % seconds)])
-    return Attempt(request, counts)
+    return Attempt(request, counts, known)
+
+
+def _clave(request: Request, what: str) -> bytes:
+    return request.services.keys.sign("intento", what.encode())
+
+
+def _login(request: Request, name: str) -> str:
+    """What is counted of logins to one account from the client's address."""
+    return f"login {_address(request)} {_lowered(name)}"
 
 
 def _told(counts: list[Count], verdict: Verdict) -> Headers:

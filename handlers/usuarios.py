@@ -309,7 +309,7 @@ async def _verified(request: Request, known: Credenciales, stated: str | UnsetTy
     """The caller's hash, which `password_actual` was verified against: who has the token alone changes neither
     password nor correo."""
     if stated is not UNSET:
-        attempt = await throttle.password_check(request)
+        attempt = await throttle.password_check(request, known.username, known.correo)
         if await request.services.passwords.verify(stated, known.password):
             await attempt.succeeded()
             return known.password
@@ -339,9 +339,9 @@ async def _allow_change(request: Request, id: int) -> None:
 
 
 async def _record_refusal(request: Request, id: int, fields: list[str]) -> None:
-    await auditoria.record(
-        request.services.db, "cambio_rechazado", request.origin, affected=id or None, campos=fields
-    )
+    if await throttle.records_refusal(request):
+        db = request.services.db
+        await auditoria.record(db, "cambio_rechazado", request.origin, affected=id or None, campos=fields)
 
 
 def _check(verdict: Verdict, missing: str) -> None:

@@ -50,7 +50,10 @@ ASKED = """asked AS (
                   %(primera)s::double precision[], %(mayor)s::double precision[], %(olvido)s::double precision[],
                   %(aprende)s::boolean[], %(ajenos)s::boolean[])
            AS asked (clave, gratis, gratis_conocida, primera, mayor, olvido, aprende, ajenos)
-     WHERE NOT (ajenos AND EXISTS (SELECT 1 FROM intento AS i WHERE i.clave = ANY (%(clave)s) AND i.conocida))
+     WHERE NOT (ajenos AND EXISTS (
+               SELECT 1 FROM intento AS i
+                WHERE i.clave = ANY (%(clave)s::bytea[] || %(testigos)s::bytea[])
+                  AND i.conocida))
 )"""
 
 ATTEMPT = f"""
@@ -115,6 +118,20 @@ UPDATE intento AS i
  WHERE i.clave = locked.clave
 """
 
+LEARN = """
+-- intentos.learn: an account is known at an address, by each of its names; clears their counts; locks in the order of
+-- clave, as intentos.attempt does; uses intento_pkey
+INSERT INTO intento AS i (clave, intentos, ultimo, conocida)
+SELECT clave, 0, now(), true
+  FROM unnest(%(clave)s::bytea[]) AS named (clave)
+ ORDER BY clave
+    ON CONFLICT (clave) DO UPDATE
+   SET intentos = 0,
+       ultimo   = greatest(i.ultimo, now()),
+       espera   = '-infinity',
+       conocida = true
+"""
+
 SWEEP = """
 -- intentos.sweep: forgets some of what no limit remembers after a day, and of the addresses known a month ago;
 -- reads the whole table; uses intento_pkey
@@ -131,8 +148,9 @@ DELETE FROM intento AS i
 """
 
 
-def _parameters(counts: Sequence[Count]) -> dict[str, object]:
+def _parameters(counts: Sequence[Count], witnesses: Sequence[bytes]) -> dict[str, object]:
     return {
+        "testigos": list(witnesses),
         "clave": [count.clave for count in counts],
         "gratis": [count.limit.free for count in counts],
         "gratis_conocida": [count.limit.known for count in counts],
@@ -144,14 +162,19 @@ def _parameters(counts: Sequence[Count]) -> dict[str, object]:
     }
 
 
-async def attempt(db: Runner, counts: Sequence[Count]) -> Verdict:
-    verdict = await db.one(Verdict, ATTEMPT, **_parameters(counts))
+async def attempt(db: Runner, counts: Sequence[Count], witnesses: Sequence[bytes]) -> Verdict:
+    """Where one of `witnesses` is known, too, the limits for strangers do not count."""
+    verdict = await db.one(Verdict, ATTEMPT, **_parameters(counts, witnesses))
     assert verdict is not None  # noqa: S101 - an aggregate has a row, and there is something to count
     return verdict
 
 
-async def succeeded(db: Runner, counts: Sequence[Count]) -> None:
-    await db.run(SUCCEEDED, **_parameters(counts))
+async def succeeded(db: Runner, counts: Sequence[Count], witnesses: Sequence[bytes]) -> None:
+    await db.run(SUCCEEDED, **_parameters(counts, witnesses))
+
+
+async def learn(db: Runner, claves: Sequence[bytes]) -> None:
+    await db.run(LEARN, clave=sorted(claves))
 
 
 async def sweep(db: Runner) -> int:

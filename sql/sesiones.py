@@ -29,6 +29,18 @@ class Sesion(Struct, frozen=True):
     actual: bool
 
 
+class Guardada(Struct, frozen=True):
+    """All that is kept of a session; `fin` is when it was ended, if it was."""
+
+    id: int
+    creacion: Instant
+    uso: Instant
+    expira: Instant
+    fin: Instant | None
+    direccion: str
+    agente: str
+
+
 INSERT = """
 -- sesiones.insert: a new session, recorded, if the password verified a moment ago still is the user's; renews its hash
 -- when a new one is given; uses usuario_pkey
@@ -93,6 +105,16 @@ SELECT id, creacion, uso, expira, direccion, agente, id = %(current)s
    AND fin IS NULL
    AND expira > now()
    AND (NOT renovable OR uso > now() - %(idle)s * interval '1 second')
+ ORDER BY id DESC
+ LIMIT %(limit)s
+"""
+
+KEPT = """
+-- sesiones.kept: all that is kept of a user's sessions, newest first, before a given one; uses sesion_pkey
+SELECT id, creacion, uso, expira, fin, direccion, agente
+  FROM sesion
+ WHERE usuario_id = %(usuario_id)s
+   AND id < %(before)s
  ORDER BY id DESC
  LIMIT %(limit)s
 """
@@ -167,6 +189,11 @@ async def page(
     return await db.many(
         Sesion, PAGE, usuario_id=usuario_id, current=current, idle=idle, before=before, limit=limit
     )
+
+
+async def kept(db: Runner, usuario_id: int, *, before: int, limit: int) -> list[Guardada]:
+    """Up to `limit` sessions by falling id, those below `before`, the ended ones too."""
+    return await db.many(Guardada, KEPT, usuario_id=usuario_id, before=before, limit=limit)
 
 
 async def active(db: Runner, usuario_id: int, id: int) -> Rol | None:

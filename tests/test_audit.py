@@ -270,6 +270,15 @@ def test_a_grab_for_another_is_recorded(ana, beto, carla, method):
     assert (record["usuario_id"], record["afectado_id"]) == (beto.id, carla.id)
 
 
+def test_refused_changes_are_few_records_however_many_they_are(ana, beto, carla, rows):
+    for _ in range(25):
+        problem(beto.patch(f"/user/{carla.id}", json={"nombre": "X"}), 403, "sin_permiso")
+        problem(beto.patch("/user/me", json={"rol": "admin"}), 403, "sin_permiso")
+        problem(beto.patch("/user/me", json={"correo": "x@example.com"}), 403, "password_actual_incorrecto")
+
+    assert len(records(ana, accion="cambio_rechazado", usuario_id=beto.id)) == 20
+
+
 def test_a_guess_at_the_current_password_is_recorded(ana, beto):
     change = {"password": "otra clave larga", "password_actual": "adivinada"}
     problem(beto.patch("/user/me", json=change), 403, "password_actual_incorrecto")

@@ -3,7 +3,7 @@
 import pytest
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
-from conftest import NO_TLS, PASSWORD
+from conftest import NO_TLS, PASSWORD, problem
 
 METADATA = "/.well-known/oauth-authorization-server"
 
@@ -69,6 +69,38 @@ def test_the_metadata_names_what_is_there(api, path):
         "revocation_endpoint_auth_methods_supported": ["none"],
         "ui_locales_supported": ["es"],
     }
+
+
+def test_in_production_nobody_chooses_the_issuer(connect):
+    production = {
+        "APP_ENV": "production",
+        "JWT_SECRET": "Hc0mhJ9Qy3cBvXz1w8RkT5uLpEoAdGfS",
+        "BCRYPT_ROUNDS": "10",
+    }
+    answer = connect(**production).get(METADATA, headers={"Host": "malo.example"})
+    detail = problem(answer, 404, "ruta_desconocida")["detail"]
+    assert detail == "Este servicio no publica sus metadatos de OAuth: le falta PUBLIC_URL"
+    named = connect(**production, PUBLIC_URL="https://api.example.com").get(
+        METADATA, headers={"Host": "malo.example"}
+    )
+    assert named.json()["issuer"] == "https://api.example.com"
+
+
+def test_a_lost_answer_ends_no_session(client, api):
+    first = client.fetch_token(username="beto", password=PASSWORD)
+    lost = api.post("/login/", data={"grant_type": "refresh_token", "refresh_token": first["refresh_token"]})
+
+    again = client.refresh_token()
+
+    assert again["refresh_token"] == lost.json()["refresh_token"]
+    assert client.refresh_token()["refresh_token"] != again["refresh_token"]
+
+
+def test_it_understands_that_an_account_is_blocked(client, ana, beto):
+    ana.patch(f"/user/{beto.id}", json={"bloqueado": True})
+    with pytest.raises(OAuthError) as refused:
+        client.fetch_token(username="beto", password=PASSWORD)
+    assert refused.value.error == "invalid_grant"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ from test_migration_guard import pgbouncer
 from test_refresh import bearer, offline, renew
 
 from core.auth import revocation
+from core.auth.links import Link
 from core.auth.revocation import KnownSessions
+from core.auth.sealing import Keys
 from core.caller import Caller
 from sql import sesiones
 
@@ -57,10 +59,20 @@ def fleet(request, database, tmp_path) -> Iterator[list[httpx.Client]]:
         else:
             servers = [stack.enter_context(serving(tmp_path / name, settings)) for name in ("one", "two")]
         clients = [client for server in servers for client in stack.enter_context(server.clients())]
+        for client in clients:
+            client.undo_token = partial(_undo_token, database)  # type: ignore[attr-defined]
         assert len({process_of(client.get("/healthz")) for client in clients}) == 2
         for username in ("ana", "beto"):
             assert clients[0].post("/user/", json=new_user(username)).status_code == 201
         yield clients
+
+
+def _undo_token(database: str) -> str:
+    """What was mailed about Beto's newest change."""
+    with psycopg.connect(database) as connection:
+        newest = "SELECT id FROM aviso WHERE usuario_id = 2 AND reversible ORDER BY creacion DESC LIMIT 1"
+        [(id,)] = connection.execute(newest).fetchall()
+    return Link(2, id).encode(Keys(SETTINGS["JWT_SECRET"]), "deshacer")
 
 
 def status(client: httpx.Client, tokens: dict[str, object], path: str = "/user/me") -> int:
@@ -93,6 +105,27 @@ def by_a_lost_estado(api, ana, beto):
     return api.patch("/user/2", json={"estado": False}, headers=bearer(ana))
 
 
+def by_a_new_correo(api, ana, beto):
+    change = {"correo": "nuevo@example.com", "password_actual": PASSWORD}
+    return api.patch("/user/me", json=change, headers=bearer(offline(api, "beto")))
+
+
+def by_an_admins_new_correo(api, ana, beto):
+    return api.patch("/user/2", json={"correo": "otro@example.com"}, headers=bearer(ana))
+
+
+def by_blocking(api, ana, beto):
+    answer = api.patch("/user/2", json={"bloqueado": True}, headers=bearer(ana))
+    api.patch("/user/2", json={"bloqueado": False}, headers=bearer(ana))
+    return answer
+
+
+def by_undoing(api, ana, beto):
+    change = {"password": "otra clave larga", "password_actual": PASSWORD}
+    assert api.patch("/user/me", json=change, headers=bearer(beto)).status_code == 200
+    return api.post("/login/deshacer", json={"token": api.undo_token()})
+
+
 def by_a_new_password(api, ana, beto):
     change = {"password": "otra clave larga", "password_actual": PASSWORD}
     return api.patch("/user/me", json=change, headers=bearer(offline(api, "beto")))
@@ -105,6 +138,10 @@ WAYS = [
     by_an_admins_new_password,
     by_a_lost_estado,
     by_a_new_password,
+    by_a_new_correo,
+    by_an_admins_new_correo,
+    by_blocking,
+    by_undoing,
 ]
 
 

@@ -222,6 +222,63 @@ def test_nobody_guesses_the_password_with_a_stolen_session(ana):
     problem(guess(PASSWORD), 429, "demasiados_intentos")
 
 
+def test_a_stolen_session_elsewhere_does_not_keep_the_owner_from_changing_the_password(site):
+    token = _log_in(site, "10.0.0.1", password=PASSWORD).json()["access_token"]
+
+    def change(address: str, stated: str) -> httpx.Response:
+        body = {"password": "otra clave larga", "password_actual": stated}
+        headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": address}
+        return site.patch("/user/me", json=body, headers=headers)
+
+    guesses = [change(f"10.7.{n // 250}.{n % 250}", WRONG) for n in range(60)]
+    assert set(_statuses(guesses)) == {403, 429}
+    assert change("10.8.0.1", PASSWORD).status_code == 429
+    assert change("10.0.0.1", PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["beto", "beto@example.com"])
+def test_an_owner_at_a_known_address_logs_in_by_either_name_however_many_guess(site, name):
+    assert _log_in(site, "10.0.0.1", password=PASSWORD).status_code == 200
+    for attacked in ("beto", "beto@example.com"):
+        _at_once([lambda n=n, a=attacked: _log_in(site, f"10.1.{n // 250}.{n % 250}", a) for n in range(70)])
+    _at_once([lambda n=n: _log_in(site, "10.0.0.1", f"user{n}") for n in range(170)])
+
+    assert _log_in(site, "10.0.0.1", name, PASSWORD).status_code == 200
+
+
+def test_an_owner_recovers_from_a_known_address_or_with_a_session_whatever_strangers_spend(connect, postbox):
+    site = connect(TRUSTED_PROXIES="1", MAIL_URL=postbox.url)
+    site.post("/user/", json=new_user("beto"))
+    token = _log_in(site, "10.0.0.1", password=PASSWORD).json()["access_token"]
+
+    def recover(address: str, **headers: str) -> int:
+        headers["X-Forwarded-For"] = address
+        return site.post("/login/recuperar", json={"correo": "beto@example.com"}, headers=headers).status_code
+
+    assert [recover(f"10.1.0.{n}") for n in range(5)] == [202] * 3 + [429] * 2
+    assert recover("10.2.0.1") == 429
+    assert recover("10.0.0.1") == 202
+    assert recover("10.2.0.1", Authorization=f"Bearer {token}") == 202
+
+
+def test_who_sets_a_password_by_mail_is_known_where_they_are(connect, postbox):
+    site = connect(TRUSTED_PROXIES="1", MAIL_URL=postbox.url)
+    site.post("/user/", json=new_user("beto"))
+    postbox.mail()
+    site.post(
+        "/login/recuperar", json={"correo": "beto@example.com"}, headers={"X-Forwarded-For": "10.3.0.1"}
+    )
+    reset = {"token": postbox.token(), "password": "otra clave larga"}
+    assert (
+        site.post("/login/restablecer", json=reset, headers={"X-Forwarded-For": "10.3.0.1"}).status_code
+        == 200
+    )
+    _at_once([lambda n=n: _log_in(site, f"10.1.0.{n}") for n in range(70)])
+
+    assert _log_in(site, "10.4.0.1", password="otra clave larga").status_code == 429
+    assert _log_in(site, "10.3.0.1", password="otra clave larga").status_code == 200
+
+
 def test_registrations_have_a_limit_by_address(site, monkeypatch):
     monkeypatch.setattr(throttle, "REGISTRATIONS", throttle.Limit(free=3, first=30, longest=60, forget=60))
 
