@@ -56,13 +56,19 @@ SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
 """
 
 INDEXES = """
--- pressure.indexes: how large each index is and how often it was read since the statistics began; uses no index
-SELECT s.indexrelname, s.relname, pg_relation_size(s.indexrelid), s.idx_scan, x.indisunique
+-- pressure.indexes: how large each index is and how often it was read since the statistics began, those of partitions
+-- together; uses no index
+SELECT coalesce(p.relname, s.indexrelname), coalesce(parent.indrelid, s.relid)::regclass::text,
+       sum(pg_relation_size(s.indexrelid))::bigint, sum(s.idx_scan)::bigint, bool_and(x.indisunique)
   FROM pg_stat_user_indexes AS s
   JOIN pg_index AS x ON x.indexrelid = s.indexrelid
+  LEFT JOIN pg_inherits AS h ON h.inhrelid = s.indexrelid
+  LEFT JOIN pg_class AS p ON p.oid = h.inhparent
+  LEFT JOIN pg_index AS parent ON parent.indexrelid = h.inhparent
  WHERE s.schemaname = 'public'
    AND s.relname !~ '^_?yoyo_'
- ORDER BY s.idx_scan > 0, pg_relation_size(s.indexrelid) DESC, s.indexrelname
+ GROUP BY 1, 2
+ ORDER BY sum(s.idx_scan) > 0, 3 DESC, 1
 """
 
 
