@@ -36,13 +36,14 @@ INVISIBLE = (
     "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 SEEN = rf"(?![\s\S]*[{INVISIBLE}])"
+AROUND = rf"[\t{SPACES}]*"
 CONTROL = r"\s\x00-\x1f\x7f-\x9f"
 ATOM = rf'[^@?<>()\[\]\\,;:."{CONTROL}]+'  # RFC 5321 and 6531, without the ? that makes an encoded word (RFC 2047)
 LETTER = rf"[^!-/:-@\[-`{{-~{CONTROL}]"
 LABEL = rf"{LETTER}([^!-,./:-@\[-`{{-~{CONTROL}]{{0,61}}{LETTER})?"
 
 USERNAME = "un texto de 1 a 50 caracteres, sin espacios, @ ni caracteres invisibles"
-Username = Annotated[str, text(1, 100, rf"{SEEN}\s*[^@{CONTROL}]{{1,50}}\s*", USERNAME, "ana")]
+Username = Annotated[str, text(1, 100, rf"{SEEN}{AROUND}[^@{CONTROL}]{{1,50}}{AROUND}", USERNAME, "ana")]
 # Spaces around a name are not kept.
 Nombre = Annotated[
     str, text(1, 100, f"[{SPACES}]*{WORD}{LINE}*", "un texto de 1 a 100 caracteres, no solo espacios", "Ana")
@@ -50,7 +51,14 @@ Nombre = Annotated[
 Direccion = Annotated[str, text(0, 200, f"{LINE}*", "un texto de hasta 200 caracteres", "San Martín 123")]
 CORREO = "un correo de hasta 254 caracteres, sin espacios ni caracteres invisibles"
 Correo = Annotated[
-    str, text(3, 300, rf"{SEEN}\s*{ATOM}(\.{ATOM})*@{LABEL}(\.{LABEL})*\s*", CORREO, "ana@example.com")
+    str,
+    text(
+        3,
+        300,
+        rf"{SEEN}{AROUND}{ATOM}(\.{ATOM})*@{LABEL}(\.{LABEL})*{AROUND}",
+        CORREO,
+        "ana@example.com",
+    ),
 ]
 TypedCorreo = Annotated[str, text(3, 300, r"[^\x00]+@[^\x00]+", CORREO, "ana@example.com")]
 TELEFONO = "un teléfono de 1 a 20 dígitos, con + y separadores opcionales"
