@@ -102,6 +102,8 @@ def test_the_examples_work(ana, postbox, connect):
             if isinstance(body, str):
                 sent = {"content": body}
             headers = {"Content-Type": media}
+            if media == "multipart/form-data":
+                sent, headers = {"files": body}, {}
             answer = api.request(method, path.replace("{id}", "1"), headers=headers, **sent)
             if answer.is_success:
                 said = operation["responses"][str(answer.status_code)]["content"]["application/json"]
