@@ -43,13 +43,10 @@ export const offline = () =>
   new Problem(0, { codigo: "sin_conexion", detail: "No hay conexión con el servicio. Lo que escribió sigue aquí; intente de nuevo" });
 const silent = () => new Problem(0, { codigo: "sin_respuesta", detail: "El servicio no respondió a tiempo; intente de nuevo" });
 
-const PENDING = new Set(["separador", "decimal", "fecha", "bom"]);
-
 /** The address of a path and its query, in which empty values are left out. */
 export function address(path, query = {}) {
   const url = new URL(path.replace(/^\//u, ""), base);
   for (const [name, value] of Object.entries(query)) {
-    if (PENDING.has(name)) continue;
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
   }
   return url;
