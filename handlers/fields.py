@@ -108,6 +108,6 @@ def kept_correo(typed: str) -> str:
         correo = addresses.one_form(typed.strip())
     except ValueError:
         raise invalid("correo", f"debe ser {CORREO}") from None
-    if len(correo) > 254 or correo.index("@") > 64:
+    if len(correo) > addresses.LONGEST or correo.index("@") > 64:
         raise invalid("correo", f"debe ser {CORREO}")
     return correo

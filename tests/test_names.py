@@ -219,6 +219,10 @@ def test_a_username_is_no_address():
     assert spellings(" ñandú\t") == ["ñandú"]
 
 
+def test_what_is_too_long_for_an_address_is_none():
+    assert spellings("a@" + "ü" * 900) == ["a@" + "ü" * 900]
+
+
 def test_a_command_lists_the_users_of_before_whose_names_are_odd(database, rows, capsys, monkeypatch):
     _plant(rows, "Ana", "ana@EXAMPLE.com")
     _plant(rows, "an\u200ba", "ana@example..com")
