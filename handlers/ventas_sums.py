@@ -1,55 +1,94 @@
 """Sums of sales: by day, week or month of a zone's calendar, or by user."""
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from core.http.endpoint import Request, endpoint
-from core.http.validation import Query
+from msgspec import UNSET, Meta
+
+from core.http.endpoint import Reply, Request, endpoint
 from core.instants import end_of
 from core.periods import periods
 from core.problems import CROWDED, FORBIDDEN, invalid
 from handlers.days import Desde, Hasta, Zona, end, first_moment, zone_of
+from handlers.keyset_pages import PageQuery, make_cursor, page_headers, read_cursor
 from handlers.read_database import reading
 from handlers.ventas_filters import Seller, whose
 from sql import ventas_sums
-from sql.ventas_sums import MOST_ROWS, Suma, TooManyRows
+from sql.ventas import Runner
+from sql.ventas_sums import FIRST_SELLER, MOST_ROWS, SellerPlace, Suma, TooManyRows
 
 TAG = "resumen"
 
 
-class SummaryQuery(Query, frozen=True):
-    """Without `desde` and `hasta`: from the first sale to the end of today."""
+class SummaryQuery(PageQuery, frozen=True):
+    """Without `desde` and `hasta`: from the first sale to the end of today.
+
+    `orden`, `limit` and `despues` are for `por=usuario`; there are at most 10,000 periods."""
 
     por: Literal["dia", "semana", "mes", "usuario"] = "dia"
     usuario_id: Seller = None
     desde: Desde = None
     hasta: Hasta = None
     zona: Zona = None
+    orden: Annotated[
+        Literal["usuario", "importe"] | None, Meta(description="of users: by id, or the best sellers first")
+    ] = None
 
 
 @endpoint(problems=[FORBIDDEN, CROWDED], slow=True)
-async def show(request: Request, query: SummaryQuery) -> list[Suma]:
+async def show(request: Request, query: SummaryQuery) -> Reply[list[Suma]]:
     """Sum the sales of each day, week, month or user.
 
     One's own; an admin's are everyone's, or those of `usuario_id`. A day begins at its midnight in `zona`. A
     `periodo` is named by its first day, a week by its Monday, and those without sales are there too, as zeros.
     `hasta` is the first moment past the end, or the last whole day. An `importe` above 9007199254740991 is a
     text of its digits, since not every client's numbers hold it."""
+    if query.por != "usuario" and (query.orden or query.despues):
+        raise invalid("orden" if query.orden else "despues", "solo con por=usuario")
     usuario_id = whose(request.caller, query.usuario_id)
     zone = zone_of(request, query.zona)
     desde, hasta = first_moment(query.desde, zone), end(query.hasta, zone)
     try:
         async with reading(request.services, heavy=True) as db:
             if query.por == "usuario":
-                return await ventas_sums.by_user(db, usuario_id=usuario_id, desde=desde, hasta=hasta)
+                return await _sellers(request, query, db, usuario_id, desde, hasta)
             if desde is None:
                 since = request.services.settings.first_sale
                 desde = await ventas_sums.first(db, usuario_id=usuario_id, since=since)
             if desde is None:
-                return []
+                return Reply([])
             today = datetime.now(zone).date()
             hasta = hasta or end_of(today, zone) or datetime.max.replace(tzinfo=UTC)
             named = periods(query.por, desde, hasta, zone)
-            return await ventas_sums.by_period(db, named, usuario_id=usuario_id, desde=desde, hasta=hasta)
+            bounds = {"desde": desde, "hasta": hasta}
+            return Reply(await ventas_sums.by_period(db, named, usuario_id=usuario_id, **bounds))
     except TooManyRows:
         raise invalid("desde", f"da más de {MOST_ROWS} filas: acorte el lapso o sume por mes") from None
+
+
+async def _sellers(
+    request: Request,
+    query: SummaryQuery,
+    db: Runner,
+    usuario_id: int | None,
+    desde: datetime | None,
+    hasta: datetime | None,
+) -> Reply[list[Suma]]:
+    """A page of users; the cursor of one order is none of the other's."""
+    best_first = query.orden == "importe"
+    name = "vendedores" if best_first else "sumas"
+    found = await ventas_sums.by_user(
+        db,
+        usuario_id=usuario_id,
+        desde=desde,
+        hasta=hasta,
+        best_first=best_first,
+        after=read_cursor(request, name, query.despues, SellerPlace) or FIRST_SELLER,
+        limit=query.limit + 1,
+    )
+    page, cursor = found[: query.limit], None
+    if len(found) > len(page):
+        last = page[-1]
+        assert last.usuario_id is not UNSET  # noqa: S101 - it is a user's
+        cursor = make_cursor(request, name, SellerPlace(last.usuario_id, str(last.importe)))
+    return Reply(page, page_headers(request, cursor, None))

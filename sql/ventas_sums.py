@@ -1,5 +1,6 @@
 """Sums of venta: by period, or by user."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
@@ -90,25 +91,47 @@ SELECT min(creacion)
    AND usuario_id = %(usuario_id)s::bigint
 """
 
-OF_ALL_BY_USER = f"""
--- ventas_sums.of_all_by_user: what each user sold, of those who sold something; reads all that match;
--- uses venta_creacion_idx
+BY_USER = f"""
 WITH sold AS MATERIALIZED (
     SELECT usuario_id, count(*) AS ventas, sum(ventas_productos) AS productos, sum(venta) AS importe{SALES}
      GROUP BY usuario_id
 )
 SELECT usuario_id, ventas, productos, importe
-  FROM sold
+  FROM sold"""
+
+OF_ALL_BY_USER = f"""
+-- ventas_sums.of_all_by_user: what each user sold, of those who sold something, after a given one; reads all that
+-- match; uses venta_creacion_idx\
+{BY_USER}
+ WHERE usuario_id > %(after)s
  ORDER BY usuario_id
- LIMIT {MOST_ROWS + 1}
+ LIMIT %(limit)s
+"""
+
+OF_ALL_BY_IMPORTE = f"""
+-- ventas_sums.of_all_by_importe: the same, the best sellers first, those after a given one; reads all that match;
+-- uses venta_creacion_idx\
+{BY_USER}
+ WHERE (-importe, usuario_id) > (-%(importe)s::numeric, %(after)s)
+ ORDER BY -importe, usuario_id
+ LIMIT %(limit)s
 """
 
 OF_USER_BY_USER = f"""
 -- ventas_sums.of_user_by_user: what one user sold; reads all that match; uses venta_usuario_id_creacion_idx, venta_pkey
 SELECT usuario_id, count(*), sum(ventas_productos), sum(venta){SALES_OF_USER}
  GROUP BY usuario_id
- LIMIT {MOST_ROWS + 1}
 """
+
+
+class SellerPlace(Struct, frozen=True):
+    """A place in the list of sellers: the user after whom it goes on, and what that one sold, as digits."""
+
+    usuario_id: int
+    importe: str
+
+
+FIRST_SELLER = SellerPlace(0, "Infinity")
 
 
 async def first(db: Runner, *, usuario_id: int | None, since: datetime) -> datetime | None:
@@ -128,20 +151,37 @@ async def by_period(
     """The sums of each period, given by its name and its beginning, of sales in `desde` <= creacion < `hasta`.
 
     Raises TooManyRows."""
-    known = _checked(list(islice(periods, MOST_ROWS + 1)))
+    # Thousands of days take a while: in a thread, the event loop goes on meanwhile.
+    known = _checked(await asyncio.to_thread(list, islice(periods, MOST_ROWS + 1)))
     sql = OF_ALL_BY_PERIOD if usuario_id is None else OF_USER_BY_PERIOD
     bounds = _owner(usuario_id) | {"desde": desde, "hasta": hasta}
     sold = await db.many(_numbered, sql, begins=[begin for _, begin in known], **bounds) if known else []
     sums = dict(sold)
-    return [Suma.of_period(name, *sums.get(n, NOTHING)) for n, (name, _) in enumerate(known, 1)]
+    return await asyncio.to_thread(_named, known, sums)
 
 
 async def by_user(
-    db: Runner, *, usuario_id: int | None, desde: datetime | None, hasta: datetime | None
+    db: Runner,
+    *,
+    usuario_id: int | None,
+    desde: datetime | None,
+    hasta: datetime | None,
+    best_first: bool,
+    after: SellerPlace,
+    limit: int,
 ) -> list[Suma]:
-    """The sums of each user with sales in `desde` <= creacion < `hasta`, by id. Raises TooManyRows."""
-    sql = OF_ALL_BY_USER if usuario_id is None else OF_USER_BY_USER
-    return _checked(await db.many(Suma.of_user, sql, desde=desde, hasta=hasta, **_owner(usuario_id)))
+    """The sums of each user with sales in `desde` <= creacion < `hasta`, by id or `best_first`, those after `after`."""
+    bounds = {"desde": desde, "hasta": hasta}
+    if usuario_id is not None:
+        return await db.many(Suma.of_user, OF_USER_BY_USER, **bounds, usuario_id=usuario_id)
+    place: dict[str, object] = {"after": after.usuario_id, "limit": limit}
+    if best_first:
+        return await db.many(Suma.of_user, OF_ALL_BY_IMPORTE, **bounds, **place, importe=after.importe)
+    return await db.many(Suma.of_user, OF_ALL_BY_USER, **bounds, **place)
+
+
+def _named(known: list[tuple[date, datetime]], sums: dict[int, tuple[Any, ...]]) -> list[Suma]:
+    return [Suma.of_period(name, *sums.get(n, NOTHING)) for n, (name, _) in enumerate(known, 1)]
 
 
 def _owner(usuario_id: int | None) -> dict[str, object]:

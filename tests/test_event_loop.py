@@ -1,6 +1,7 @@
 """Nothing that a client sends holds the event loop for 50 milliseconds: the others' requests go on."""
 
 import asyncio
+import gc
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ def watchdog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watchdog]:
     dog = Watchdog()
     original = budget.watching
     tasks = []
+    gc.freeze()  # the tests' own objects are no matter of the server's
 
     def watching(services: object) -> object:
         tasks.append(asyncio.get_running_loop().create_task(dog.watch()))
@@ -32,6 +34,7 @@ def watchdog(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watchdog]:
 
     monkeypatch.setattr(budget, "watching", watching)
     yield dog
+    gc.unfreeze()
     assert tasks, "no server was watched"
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import member, problem
+from conftest import member, problem, walk
 
 
 @pytest.fixture
@@ -190,3 +190,28 @@ def test_a_bad_query_is_422(sold):
     }.items():
         errores = problem(sold.get(f"/venta/resumen?{query}"), 422, "datos_invalidos")["errores"]
         assert [error["campo"] for error in errores] == [campo]
+
+
+def test_sellers_are_a_list_of_any_length_the_best_first(ana, rows):
+    rows("""
+        INSERT INTO usuario (username, password, nombre, apellido, telefono, correo)
+        SELECT 'v' || n, '$2b$04$' || repeat('a', 53), 'N', 'A', '099123', 'v' || n || '@example.com'
+          FROM generate_series(1, 7) AS n
+    """)
+    rows("INSERT INTO venta (usuario_id, venta, ventas_productos) SELECT id, id %% 3, 1 FROM usuario")
+    everyone = sorted(id for (id,) in rows("SELECT id FROM usuario"))
+
+    by_id = walk(ana, "/venta/resumen?por=usuario&limit=3")
+    best = walk(ana, "/venta/resumen?por=usuario&orden=importe&limit=3")
+
+    assert [row["usuario_id"] for page in by_id for row in page] == everyone
+    assert [row["usuario_id"] for page in best for row in page] == sorted(
+        everyone, key=lambda id: (-(id % 3), id)
+    )
+    assert [len(page) for page in best] == [3, 3, 2]
+
+
+def test_the_order_of_sellers_is_of_sellers_alone(ana):
+    problem(ana.get("/venta/resumen?por=dia&orden=importe"), 422, "datos_invalidos")
+    answer = ana.get("/venta/resumen?por=mes&orden=usuario")
+    assert answer.json()["errores"] == [{"campo": "orden", "mensaje": "solo con por=usuario"}]
