@@ -73,7 +73,8 @@ SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING}
 """
 
 PAGE_OLDEST_OF_USER = f"""
--- ventas_list.page_oldest_of_user: one user's sales after a place, oldest first; uses venta_usuario_id_creacion_idx
+-- ventas_list.page_oldest_of_user: one user's sales after a place, oldest first;
+-- uses venta_usuario_id_creacion_idx, venta_pkey
 SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING_OF_USER}
  ORDER BY creacion, id
  LIMIT %(limit)s
