@@ -10,6 +10,7 @@ import { go, link } from "./router.js";
 import { Segments } from "./segments.js";
 
 const MOST = 200;
+const LONG = 10 ** 10; // cents that may take two lines on a phone
 
 export function Sellers({ query }) {
   const { zone } = usePreferences();
@@ -46,7 +47,7 @@ function Ranking({ rows, period }) {
         <td class="number soft rank">${n + 1}</td>
         <td class="name"><a href=${link("ventas", { usuario: row.usuario_id, periodo: period })}><${Seller} id=${row.usuario_id} /></a>
           <progress aria-label="Parte del mayor importe" max=${most} value=${Number(row.importe)}></progress></td>
-        <td class="number strong">${priced(row.importe)}<span class="soft small phone">${plural(row.ventas, "venta")}</span></td>
+        <td class="number strong ${Number(row.importe) >= LONG ? "long" : ""}">${priced(row.importe)}<span class="soft small phone">${plural(row.ventas, "venta")}</span></td>
         <td class="number desk">${count(row.ventas)}</td>
         <td class="number desk">${count(row.productos)}</td>
       </tr>`)}</tbody>
