@@ -1,7 +1,7 @@
 """Sales by the thousand: batches as JSON, imports and exports of files of any length."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from functools import wraps
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -104,11 +104,12 @@ def whole(handler: Handler) -> Handler:
     @wraps(handler)
     async def patient(request: Request, file: Stream, query: ImportQuery) -> Any:
         services = request.services
-        async with (
-            services.transfers.turn(request.caller.id),
-            kept(_looked_at(request, file, query), services.disk) as file.kept,
-            services.db.work("transfers") as request.scope["db"],
-        ):
+        async with AsyncExitStack() as stack:
+            async with while_standing(request.scope):
+                await stack.enter_async_context(services.transfers.turn(request.caller.id))
+                arriving = kept(_looked_at(request, file, query), services.disk)
+                file.kept = await stack.enter_async_context(arriving)
+            request.scope["db"] = await stack.enter_async_context(services.db.work("transfers"))
             return await handler(request, file=file, query=query)
 
     return patient
