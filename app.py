@@ -23,7 +23,7 @@ from core.problems import NO_ROUTE, Problem
 from core.process import start
 from core.process.application import Api
 from core.process.services import Services
-from core.process.sweeps import sweeping
+from core.process.sweeping import sweeping
 from handlers import (
     auditoria,
     datos,

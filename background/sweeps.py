@@ -6,7 +6,7 @@ from functools import partial
 from background import retention
 from core.database.database import Database
 from core.process.services import Services
-from core.process.sweeps import Sweep
+from core.process.sweeping import Sweep
 from sql import avisos, eliminaciones, enlaces, idempotencia, intentos, sesiones
 
 

@@ -29,7 +29,7 @@ HEAD = """\
 
 
 @dataclass(frozen=True)
-class Row:
+class FaultRow:
     """A line of the table."""
 
     name: str
@@ -56,7 +56,7 @@ class Row:
         return "| " + " | ".join(map(str, cells)) + f" | {self.seconds:.2f} |"
 
 
-async def try_out(name: str, case: FaultCase, seconds: float, requests: int) -> Row:
+async def try_out(name: str, case: FaultCase, seconds: float, requests: int) -> FaultRow:
     """One fault, with `seconds` of load before it and after it; some faults are so many `requests`."""
     with ExitStack() as stack:
         place = await asyncio.to_thread(stack.enter_context, case.place())
@@ -78,7 +78,7 @@ async def try_out(name: str, case: FaultCase, seconds: float, requests: int) -> 
         [(connections,)] = place.database.execute(CONNECTIONS)
         if connections > MOST_CONNECTIONS:
             unexpected.append(f"connections×{connections}")
-        return Row(
+        return FaultRow(
             name,
             ledger.requests + stage.made,
             len(ledger.promised),

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import psycopg
 
 from bench.database import NUMBERS, SEED
-from bench.fair_cases import CASES, PASSWORD, Row, Site
+from bench.fair_cases import CASES, PASSWORD, FairRow, Site
 from bench.fair_client import Peer
 from bench.machine import description
 from bench.report import BEGIN, END, markdown
@@ -77,7 +77,7 @@ async def tokens(url: str) -> dict[int, str]:
     return found
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[FairRow]) -> str:
     return markdown(HEAD, [(row.offender, row.others, row.goal, row.figures) for row in rows])
 
 

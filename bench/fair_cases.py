@@ -40,7 +40,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Row:
+class FairRow:
     """A line of the table; `fair` says whether every status is one that may be."""
 
     offender: str
@@ -65,7 +65,7 @@ def sellers(site: Site) -> list[tuple[Peer, str, str, object]]:
     return [(site.peer(user), "POST", "/venta/", SALE) for user in range(10, 18)]
 
 
-async def locked_row(site: Site) -> Row:
+async def locked_row(site: Site) -> FairRow:
     without = await measure(site, sellers(site))
     async with await psycopg.AsyncConnection.connect(site.database) as blocker:
         await blocker.execute("SELECT FROM usuario WHERE id = 9 FOR UPDATE")
@@ -86,7 +86,7 @@ async def locked_row(site: Site) -> Row:
     )
 
 
-async def large_account(site: Site) -> Row:
+async def large_account(site: Site) -> FairRow:
     without = await measure(site, sellers(site))
     posts = [site.peer(2).keep_asking(Seen(), site.until() + 5, "POST", "/venta/", SALE) for _ in range(4)]
     async with at_work(*posts):
@@ -104,10 +104,10 @@ async def large_account(site: Site) -> Row:
         {201},
     )
     figures = f"{row.figures}; the delete answered in {took:.2f} s"
-    return Row(row.offender, row.others, row.goal, figures, row.fair and deleted == 200)
+    return FairRow(row.offender, row.others, row.goal, figures, row.fair and deleted == 200)
 
 
-async def heavy_reads(site: Site) -> Row:
+async def heavy_reads(site: Site) -> FairRow:
     login = f"username=u000010&password={PASSWORD}".encode()
 
     async def everyday() -> Seen:
@@ -156,7 +156,7 @@ async def heavy_reads(site: Site) -> Row:
     )
 
 
-async def trickling_imports(site: Site) -> Row:
+async def trickling_imports(site: Site) -> FairRow:
     async def trickle() -> None:
         peer = site.peer(3, idempotency_key=str(time.monotonic_ns()))
         writer = await peer.half(
@@ -179,12 +179,12 @@ async def trickling_imports(site: Site) -> Row:
                 seen.seconds.append(time.monotonic() - began)
     figures = f"longest {max(seen.seconds):.2f} s; {said(seen)}"
     fair = not seen.statuses.keys() - {200, 201}
-    return Row(
+    return FairRow(
         "one account, three imports that trickle", "another's import or export", "begins ≤ 1 s", figures, fair
     )
 
 
-async def costly_bodies(site: Site) -> Row:
+async def costly_bodies(site: Site) -> FairRow:
     readers: list[tuple[Peer, str, str, object]] = [
         (site.peer(user), "GET", "/user/me", None) for user in range(10, 14)
     ]
@@ -213,7 +213,7 @@ async def costly_bodies(site: Site) -> Row:
     )
 
 
-async def parked_bodies(site: Site) -> Row:
+async def parked_bodies(site: Site) -> FairRow:
     before = site.memory()
     writers = []
     for n in range(200):
@@ -230,7 +230,7 @@ async def parked_bodies(site: Site) -> Row:
     figures = (
         f"+{grown:.0f} MB; GET one user meanwhile p95 {seen.percentile(0.95) * 1000:.1f} ms; {said(seen)}"
     )
-    return Row(
+    return FairRow(
         "200 connections that park a body without end",
         "memory of the process",
         "≤ +64 MB",
@@ -239,7 +239,7 @@ async def parked_bodies(site: Site) -> Row:
     )
 
 
-async def registrations(site: Site) -> Row:
+async def registrations(site: Site) -> FairRow:
     async def register(n: int) -> None:
         user = {
             "username": f"nuevo{n}{time.monotonic_ns()}",
@@ -260,7 +260,7 @@ async def registrations(site: Site) -> Row:
             peer, media = site.peer(x_forwarded_for="192.0.2.8"), "application/x-www-form-urlencoded"
             seen.statuses[await peer.ask("POST", "/login/", login, media=media)] += 1
             seen.seconds.append(time.monotonic() - began)
-    return Row(
+    return FairRow(
         "80 registrations at once from one address",
         "login from another",
         "≤ 2 s, no 503",
@@ -271,10 +271,10 @@ async def registrations(site: Site) -> Row:
 
 def compared(
     offender: str, others: str, goal: str, without: Seen, beside: Seen, wanted: set[int], share: float = 0.95
-) -> Row:
+) -> FairRow:
     alone, among = without.percentile(share) * 1000, beside.percentile(share) * 1000
     figures = f"p{share * 100:.0f} ×{among / alone:.1f} ({alone:.1f} → {among:.1f} ms); {said(beside)}"
-    return Row(offender, others, goal, figures, not beside.statuses.keys() - wanted)
+    return FairRow(offender, others, goal, figures, not beside.statuses.keys() - wanted)
 
 
 def said(seen: Seen) -> str:
@@ -282,7 +282,7 @@ def said(seen: Seen) -> str:
     return ", ".join(f"{status or 'cut'} × {count}" for status, count in sorted(seen.statuses.items()))
 
 
-CASES: dict[str, Callable[[Site], Awaitable[Row]]] = {
+CASES: dict[str, Callable[[Site], Awaitable[FairRow]]] = {
     "locked row": locked_row,
     "heavy reads": heavy_reads,
     "trickling imports": trickling_imports,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from commands.errors import CommandError
 from core.caller import NOBODY, Origin
 from core.http.validation import body_decoder
 from core.problems import Problem
@@ -33,14 +34,6 @@ exit codes:
 """
 
 _decode = body_decoder(NewUser)
-
-
-class CommandError(Exception):
-    """What keeps the command from its work; it ends with `code`."""
-
-    def __init__(self, message: str, code: int = 1) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from core.migrating.migrations import FOLDER, Migration, MigrationError, header, status
 
 if TYPE_CHECKING:
-    from core.migrating.steps import Step
+    from core.migrating.steps import MigrationStep
 
 EXIT_CODES = """
 exit codes:
@@ -112,7 +112,7 @@ def _guarded(arguments: argparse.Namespace, url: str, folder: Path) -> int:
     return 0
 
 
-def _confirm(steps: list[Step]) -> bool:
+def _confirm(steps: list[MigrationStep]) -> bool:
     for step in steps:
         print(f"{step.name}: {header(step.text).get('Undo', 'its file does not say what is lost')}")
     return input(f"Undo {len(steps)}? [y/N] ").strip().lower() in ("y", "yes")
@@ -125,7 +125,7 @@ def _show_status(migrations: list[Migration]) -> int:
     return next((code for state, code in (("ahead", 5), ("edited", 4), ("pending", 3)) if state in states), 0)
 
 
-def _show_plan(steps: list[Step]) -> None:
+def _show_plan(steps: list[MigrationStep]) -> None:
     for step in steps:
         kind = "one transaction" if step.transactional else "each on its own"
         print(f"-- {step.name}: statements: {len(step.statements)}, {kind}")

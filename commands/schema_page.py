@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from commands.statements_page import anchor
 from sql.catalogue import Statement
-from sql.schema import Column, Constraint, Index, Table
+from sql.schema import Constraint, Index, Table, TableColumn
 
 INTRODUCTION = """\
 # Schema
@@ -62,7 +62,7 @@ def _section(table: Table, statements: list[Statement]) -> str:
 """
 
 
-def _column(column: Column) -> list[str]:
+def _column(column: TableColumn) -> list[str]:
     null = "" if column.required else "null"
     return [_code(column.name), column.type, null, _code(column.default), column.comment]
 

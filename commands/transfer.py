@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, get_args
 from zoneinfo import ZoneInfo
 
+from commands.errors import CommandError
 from commands.progress import Bar
 from core import zones
 from core.database.database import Transaction, open_database
@@ -22,7 +23,7 @@ from core.problems import Problem
 from core.process.settings import Settings
 from sql import usuarios, ventas_export, ventas_import, ventas_list
 from sql.ventas_import import Renglon, Terms, open_renglones
-from sql.ventas_list import Filters
+from sql.ventas_list import SaleFilters
 
 MOMENT = "a day like 2026-01-31 or a time like 2026-01-31T10:00:00-03:00"
 IMPORT = """\
@@ -45,10 +46,6 @@ exit codes:
     2  wrong usage
   130  interrupted, and nothing was changed
 """
-
-
-class CommandError(Exception):
-    """What keeps the command from its work, for the person who gave it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
@@ -173,7 +170,7 @@ async def _export(
     async with _transaction(settings.database_url) as tx:
         user_id = await _user_id(tx, arguments.user)
         since, until = _since(arguments.since, zone), _until(arguments.until, zone)
-        filters = Filters(usuario_id=user_id, desde=since, hasta=until)
+        filters = SaleFilters(usuario_id=user_id, desde=since, hasta=until)
         with Bar(await ventas_list.estimate(tx, filters)) as bar, _target(arguments.file) as target:
             exported = ventas_export.export(tx.connection, filters, formato)
             async with aclosing(dressed(exported, Renglon, dialect)) as blocks:

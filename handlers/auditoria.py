@@ -10,7 +10,7 @@ from handlers.days import Desde, Hasta, Zona, end, first_moment, zone_of
 from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.read_database import up_to_date
 from sql import auditoria
-from sql.auditoria import Filters, Place, Registro
+from sql.auditoria import AuditFilters, AuditPlace, Registro
 
 TAG = "audit"
 
@@ -37,20 +37,20 @@ class AuditQuery(ListQuery, frozen=True):
 async def index(request: Request, query: AuditQuery) -> Reply[list[Registro]]:
     """List what happened, newest first."""
     zone = zone_of(request, query.zona)
-    filters = Filters(
+    filters = AuditFilters(
         usuario_id=query.usuario_id,
         afectado_id=query.afectado_id,
         accion=query.accion,
         desde=first_moment(query.desde, zone),
         hasta=end(query.hasta, zone),
     )
-    after = read_cursor(request, "auditoria", query.despues, Place)
+    after = read_cursor(request, "auditoria", query.despues, AuditPlace)
     db = await up_to_date(request.services)
     found = await auditoria.page(db, filters, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     cursor = None
     if len(found) > len(page):
-        cursor = make_cursor(request, "auditoria", Place(page[-1].creacion, page[-1].id))
+        cursor = make_cursor(request, "auditoria", AuditPlace(page[-1].creacion, page[-1].id))
     total = None
     if query.total == "exacto":
         total = await auditoria.count(db, filters)

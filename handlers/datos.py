@@ -11,8 +11,8 @@ from core.http.streams import Download
 from core.problems import CROWDED, NO_USER, Problem
 from handlers.sesiones import NEWEST
 from sql import auditoria, sesiones, usuarios
-from sql.auditoria import Filters, Place, Registro
-from sql.sesiones import Guardada
+from sql.auditoria import AuditFilters, AuditPlace, Registro
+from sql.sesiones import StoredSession
 from sql.usuarios import Perfil
 
 PAGE = 1000
@@ -24,7 +24,7 @@ class Datos(Struct, frozen=True):
 
     perfil: Perfil
     ventas: str
-    sesiones: list[Guardada]
+    sesiones: list[StoredSession]
     auditoria: list[Registro]
 
 
@@ -65,7 +65,7 @@ async def _array(pages: AsyncIterator[list[Any]]) -> AsyncGenerator[bytes, None]
     yield b"[]" if between == b"[" else b"]"
 
 
-async def _sessions(request: Request) -> AsyncIterator[list[Guardada]]:
+async def _sessions(request: Request) -> AsyncIterator[list[StoredSession]]:
     before = NEWEST
     while page := await sesiones.kept(request.services.db, request.caller.id, before=before, limit=PAGE):
         yield page
@@ -75,12 +75,12 @@ async def _sessions(request: Request) -> AsyncIterator[list[Guardada]]:
 async def _records(request: Request) -> AsyncIterator[list[Registro]]:
     """What the caller did, without the values of others; what others did to them, without where those were."""
     id = request.caller.id
-    async for page in _pages(request, Filters(usuario_id=id)):
+    async for page in _pages(request, AuditFilters(usuario_id=id)):
         yield [
             record if record.afectado_id in (id, None) else structs.replace(record, antes=None, despues=None)
             for record in page
         ]
-    async for page in _pages(request, Filters(afectado_id=id)):
+    async for page in _pages(request, AuditFilters(afectado_id=id)):
         yield [
             record
             if record.usuario_id is None
@@ -90,8 +90,8 @@ async def _records(request: Request) -> AsyncIterator[list[Registro]]:
         ]
 
 
-async def _pages(request: Request, filters: Filters) -> AsyncIterator[list[Registro]]:
+async def _pages(request: Request, filters: AuditFilters) -> AsyncIterator[list[Registro]]:
     after = None
     while page := await auditoria.page(request.services.db, filters, after=after, limit=PAGE):
         yield page
-        after = Place(page[-1].creacion, page[-1].id)
+        after = AuditPlace(page[-1].creacion, page[-1].id)

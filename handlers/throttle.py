@@ -10,7 +10,7 @@ from core.http.endpoint import Request
 from core.http.messages import Headers, client_address
 from core.problems import THROTTLED, Problem
 from sql import intentos
-from sql.intentos import Count, Limit, Verdict
+from sql.intentos import AttemptVerdict, Count, Limit
 
 # docs/accounts.md says why. One account from one address; one account from all who are new to it; one address, for the
 # accounts that are new to it.
@@ -126,7 +126,7 @@ def _login(request: Request, name: str) -> str:
     return f"login {_address(request)} {_lowered(name)}"
 
 
-def _told(counts: list[Count], verdict: Verdict) -> Headers:
+def _told(counts: list[Count], verdict: AttemptVerdict) -> Headers:
     """RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): each limit, and the one that leaves least.
 
     It says the same of a name that has logged in from here before, whose limit is higher: so nobody learns of it."""

@@ -158,7 +158,7 @@ async def create(request: Request, new: NewUser) -> Created:
 async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
     """List users, by rising id."""
     after = read_cursor(request, "usuarios", query.despues, int) or 0
-    filters = usuarios_list.Filters(query.q and normal(query.q), query.estado, query.rol, query.bloqueado)
+    filters = usuarios_list.ChosenUsers(query.q and normal(query.q), query.estado, query.rol, query.bloqueado)
     heavy = query.q is not None or query.total == "exacto"
     async with reading(request.services, heavy=heavy) as db:
         found = await usuarios_list.page(db, filters, after=after, limit=query.limit + 1)

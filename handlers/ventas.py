@@ -27,7 +27,7 @@ from handlers.read_database import reading
 from handlers.ventas_filters import SalesQuery, UserSalesQuery, filters, owner, whose
 from sql import usuarios, ventas, ventas_list
 from sql.ventas import Change, Id, Importe, Productos, Span, Venta
-from sql.ventas_list import Place
+from sql.ventas_list import SalePlace
 
 LIST = "ventas"
 CREATED = "Venta creada correctamente"
@@ -171,7 +171,7 @@ def no_user(shown: str) -> Problem:
 async def _page(request: Request, query: UserSalesQuery, usuario_id: int | None) -> Reply[list[Venta]]:
     chosen = filters(query, usuario_id, zone_of(request, query.zona))
     name = LIST + query.orden
-    after = read_cursor(request, name, query.despues, Place)
+    after = read_cursor(request, name, query.despues, SalePlace)
     async with reading(request.services, heavy=query.heavy) as db:
         found = await ventas_list.page(db, chosen, after=after, limit=query.limit + 1, orden=query.orden)
         total = None
@@ -180,7 +180,7 @@ async def _page(request: Request, query: UserSalesQuery, usuario_id: int | None)
     page = found[: query.limit]
     cursor = None
     if len(found) > len(page):
-        cursor = make_cursor(request, name, Place(page[-1].creacion, page[-1].id))
+        cursor = make_cursor(request, name, SalePlace(page[-1].creacion, page[-1].id))
     return Reply(page, page_headers(request, cursor, total))
 
 

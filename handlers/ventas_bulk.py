@@ -28,7 +28,7 @@ from handlers.ventas import NewVenta
 from handlers.ventas_filters import ExportQuery, filters, whose
 from sql import ventas, ventas_export, ventas_import
 from sql.ventas_import import Renglon, Terms
-from sql.ventas_list import Filters
+from sql.ventas_list import SaleFilters
 
 TAG = "bulk"
 
@@ -218,7 +218,7 @@ def _refuse_in_ndjson(formato: Formato, query: Query, *names: str) -> None:
 
 
 async def _blocks(
-    services: Services, account: int, chosen: Filters, formato: Formato
+    services: Services, account: int, chosen: SaleFilters, formato: Formato
 ) -> AsyncGenerator[bytes, None]:
     """The file as the client takes it; the database has given it before, as far as there is room on disk."""
     async with (
@@ -229,7 +229,7 @@ async def _blocks(
             yield block
 
 
-async def _exported(services: Services, chosen: Filters, formato: Formato) -> AsyncGenerator[bytes, None]:
+async def _exported(services: Services, chosen: SaleFilters, formato: Formato) -> AsyncGenerator[bytes, None]:
     db = await up_to_date(services)
     async with (
         db.work("transfers") as work,

@@ -12,7 +12,7 @@ from core.problems import forbidden
 from handlers.days import Desde, Hasta, Zona, end, first_moment
 from handlers.keyset_pages import ListQuery
 from sql.ventas import Id, Importe
-from sql.ventas_list import Filters, Orden
+from sql.ventas_list import Orden, SaleFilters
 
 Minimo = Annotated[Importe, Meta(description="least amount, in cents")]
 Maximo = Annotated[Importe, Meta(description="greatest amount, in cents")]
@@ -71,9 +71,9 @@ class ExportQuery(Query, frozen=True):
     ] = None
 
 
-def filters(query: UserSalesQuery | ExportQuery, usuario_id: int | None, zone: ZoneInfo) -> Filters:
+def filters(query: UserSalesQuery | ExportQuery, usuario_id: int | None, zone: ZoneInfo) -> SaleFilters:
     """The filters that a statement takes. Raises Problem 422."""
-    return Filters(
+    return SaleFilters(
         usuario_id=usuario_id,
         desde=first_moment(query.desde, zone),
         hasta=end(query.hasta, zone),

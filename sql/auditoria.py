@@ -47,14 +47,14 @@ class Registro(Struct, frozen=True):
     despues: dict[str, Any] | None
 
 
-class Place(NamedTuple):
+class AuditPlace(NamedTuple):
     """A place in the list, newest first: what stands after it is older, or as old and of a lower id."""
 
     creacion: datetime
     id: int
 
 
-class Filters(Struct, frozen=True):
+class AuditFilters(Struct, frozen=True):
     """Which records: by whom, to whom, of what, `desde` <= creacion < `hasta`."""
 
     usuario_id: int | None = None
@@ -63,9 +63,9 @@ class Filters(Struct, frozen=True):
     desde: datetime | None = None
     hasta: datetime | None = None
 
-    def parameters(self, after: Place | None = None) -> dict[str, object]:
+    def parameters(self, after: AuditPlace | None = None) -> dict[str, object]:
         """Every bound has a value, so that it is a bound of the index scan."""
-        start = Place(self.hasta or datetime.max.replace(tzinfo=UTC), 0)
+        start = AuditPlace(self.hasta or datetime.max.replace(tzinfo=UTC), 0)
         before, before_id = min(start, after) if after else start
         return {
             "before": before,
@@ -145,7 +145,7 @@ async def record(
     await db.run(RECORD, **parameters)
 
 
-async def page(db: Runner, filters: Filters, *, after: Place | None, limit: int) -> list[Registro]:
+async def page(db: Runner, filters: AuditFilters, *, after: AuditPlace | None, limit: int) -> list[Registro]:
     """Up to `limit` records, newest first, those after `after`."""
     statement = PAGE
     if filters.usuario_id is not None:
@@ -157,11 +157,11 @@ async def page(db: Runner, filters: Filters, *, after: Place | None, limit: int)
     return await db.many(Registro, statement, limit=limit, **filters.parameters(after))
 
 
-async def count(db: Runner, filters: Filters) -> int:
+async def count(db: Runner, filters: AuditFilters) -> int:
     return await db.one(int, COUNT, **filters.parameters()) or 0
 
 
-async def estimate(db: Runner, filters: Filters) -> int:
+async def estimate(db: Runner, filters: AuditFilters) -> int:
     """About how many, by the statistics of the last ANALYZE."""
     return await db.one(_plan_rows, ESTIMATE, **filters.parameters()) or 0
 

@@ -113,7 +113,7 @@ DELETE FROM usuario
 """
 
 
-class Step(Struct, frozen=True):
+class RemovalStep(Struct, frozen=True):
     """What a step did: whose rows, up to which sale, and whether they were the last."""
 
     usuario_id: int
@@ -126,12 +126,12 @@ async def large(db: Database | Transaction, id: int) -> bool:
     return bool(await db.one(bool, LARGE, id=id))
 
 
-async def step(db: Database, before: Step | None) -> Step | None:
+async def step(db: Database, before: RemovalStep | None) -> RemovalStep | None:
     """Removes some rows of one account, after those of the step before; None when there is none to do."""
     place = (
         {"usuario_id": before.usuario_id, "after": before.after} if before else {"usuario_id": 0, "after": 0}
     )
-    done = await db.one(Step, STEP, **place)
+    done = await db.one(RemovalStep, STEP, **place)
     if done and done.last:
         await db.run(FINISH, usuario_id=done.usuario_id)
     return done

@@ -31,7 +31,7 @@ class Owner(Struct, frozen=True):
     correo: str
 
 
-class Outbox(Struct, frozen=True):
+class OutboxState(Struct, frozen=True):
     """How many mails wait to leave, and how long, in seconds, the first of them has."""
 
     mails: int
@@ -244,8 +244,8 @@ def kept(error: str) -> str:
     return "".join(filter(str.isprintable, error))[:200]
 
 
-async def outbox(db: Runner) -> Outbox:
-    return await db.one(Outbox, OUTBOX) or Outbox(0, 0.0)
+async def outbox(db: Runner) -> OutboxState:
+    return await db.one(OutboxState, OUTBOX) or OutboxState(0, 0.0)
 
 
 async def sweep(db: Runner) -> int:

@@ -26,7 +26,7 @@ class Limit(Struct, frozen=True):
     name: str = "intentos"
 
 
-class Verdict(Struct, frozen=True):
+class AttemptVerdict(Struct, frozen=True):
     """Seconds to `wait` before the next attempt; 0 when this one may go on, and is counted.
 
     `clave` is of the count that leaves the fewest attempts, or that makes wait; `made` says how many of its attempts
@@ -162,9 +162,9 @@ def _parameters(counts: Sequence[Count], witnesses: Sequence[bytes]) -> dict[str
     }
 
 
-async def attempt(db: Runner, counts: Sequence[Count], witnesses: Sequence[bytes]) -> Verdict:
+async def attempt(db: Runner, counts: Sequence[Count], witnesses: Sequence[bytes]) -> AttemptVerdict:
     """Where one of `witnesses` is known, too, the limits for strangers do not count."""
-    verdict = await db.one(Verdict, ATTEMPT, **_parameters(counts, witnesses))
+    verdict = await db.one(AttemptVerdict, ATTEMPT, **_parameters(counts, witnesses))
     assert verdict is not None  # noqa: S101 - an aggregate has a row, and there is something to count
     return verdict
 

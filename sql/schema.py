@@ -59,7 +59,7 @@ SELECT c.relname, i.relname, x.indisunique, regexp_replace(pg_get_indexdef(i.oid
 """
 
 
-class Column(Struct, frozen=True):
+class TableColumn(Struct, frozen=True):
     """`default` is an expression of SQL, `identity`, or empty."""
 
     name: str
@@ -91,14 +91,14 @@ class Table(Struct, frozen=True):
     name: str
     kind: str
     comment: str
-    columns: list[Column]
+    columns: list[TableColumn]
     constraints: list[Constraint]
     indexes: list[Index]
 
 
 def read(connection: psycopg.Connection[Any]) -> list[Table]:
     """The application's tables, by name, as the migrations have made them."""
-    columns = _by_table(connection, COLUMNS, Column)
+    columns = _by_table(connection, COLUMNS, TableColumn)
     constraints = _by_table(connection, CONSTRAINTS, Constraint)
     indexes = _by_table(connection, INDEXES, Index)
     return [

@@ -29,7 +29,7 @@ class Sesion(Struct, frozen=True):
     actual: bool
 
 
-class Guardada(Struct, frozen=True):
+class StoredSession(Struct, frozen=True):
     """All that is kept of a session; `fin` is when it was ended, if it was."""
 
     id: int
@@ -191,9 +191,9 @@ async def page(
     )
 
 
-async def kept(db: Runner, usuario_id: int, *, before: int, limit: int) -> list[Guardada]:
+async def kept(db: Runner, usuario_id: int, *, before: int, limit: int) -> list[StoredSession]:
     """Up to `limit` sessions by falling id, those below `before`, the ended ones too."""
-    return await db.many(Guardada, KEPT, usuario_id=usuario_id, before=before, limit=limit)
+    return await db.many(StoredSession, KEPT, usuario_id=usuario_id, before=before, limit=limit)
 
 
 async def active(db: Runner, usuario_id: int, id: int) -> Rol | None:

@@ -62,15 +62,15 @@ class Credenciales(Struct, frozen=True):
     bloqueado: bool
 
 
-class Versioned(Struct, frozen=True):
+class VersionedUser(Struct, frozen=True):
     """A public user and the version of their row, which their ETag carries."""
 
     version: int
     usuario: Publico
 
     @staticmethod
-    def of(version: int, *columns: object) -> "Versioned":
-        return Versioned(version, Publico(*columns))  # type: ignore[arg-type]
+    def of(version: int, *columns: object) -> "VersionedUser":
+        return VersionedUser(version, Publico(*columns))  # type: ignore[arg-type]
 
 
 class Own(Struct, frozen=True):
@@ -357,8 +357,8 @@ async def insert(
     return registered
 
 
-async def by_id(db: Runner, id: int) -> Versioned | None:
-    return await db.gather(Versioned.of, BY_ID, id=id)
+async def by_id(db: Runner, id: int) -> VersionedUser | None:
+    return await db.gather(VersionedUser.of, BY_ID, id=id)
 
 
 async def profile(db: Runner, id: int) -> Own | None:

@@ -6,7 +6,7 @@ from core.caller import Rol
 from sql.usuarios import Publico, Runner
 
 
-class Filters(Struct, frozen=True):
+class ChosenUsers(Struct, frozen=True):
     """Which users a list holds: `q` is a prefix of username, nombre, apellido or correo, in any letter case."""
 
     q: str | None = None
@@ -26,7 +26,7 @@ class Filters(Struct, frozen=True):
         return {**chosen, "low": q, "high": q + chr(0x10FFFF)}
 
 
-EVERYONE = Filters()
+EVERYONE = ChosenUsers()
 
 PAGE = """
 -- usuarios_list.page: for each asker, the users after a given id; uses usuario_pkey
@@ -122,7 +122,7 @@ SELECT greatest(reltuples, 0)::bigint
 """
 
 
-async def page(db: Runner, filters: Filters, *, after: int, limit: int) -> list[Publico]:
+async def page(db: Runner, filters: ChosenUsers, *, after: int, limit: int) -> list[Publico]:
     """Up to `limit` users by rising id, those after `after`."""
     if filters == EVERYONE:
         return await db.gather_many(Publico, PAGE, after=after, limit=limit)
@@ -135,7 +135,7 @@ async def page(db: Runner, filters: Filters, *, after: int, limit: int) -> list[
     )
 
 
-async def count(db: Runner, filters: Filters) -> int:
+async def count(db: Runner, filters: ChosenUsers) -> int:
     return await db.one(int, filters.choose(COUNT_BY_PREFIX, COUNT, COUNT), **filters.parameters) or 0
 
 

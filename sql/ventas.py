@@ -31,15 +31,15 @@ class Venta(Struct, frozen=True):
     creacion: Instant
 
 
-class Versioned(Struct, frozen=True):
+class VersionedSale(Struct, frozen=True):
     """A sale and the version of its row, which its ETag carries."""
 
     version: int
     venta: Venta
 
     @staticmethod
-    def of(version: int, *columns: object) -> "Versioned":
-        return Versioned(version, Venta(*columns))  # type: ignore[arg-type]
+    def of(version: int, *columns: object) -> "VersionedSale":
+        return VersionedSale(version, Venta(*columns))  # type: ignore[arg-type]
 
 
 class Change(Struct, frozen=True):
@@ -206,9 +206,9 @@ async def insert_many(
     )
 
 
-async def by_id(db: Runner, id: int, owner: int | None) -> Versioned | None:
+async def by_id(db: Runner, id: int, owner: int | None) -> VersionedSale | None:
     """The sale, if it is `owner`'s, or whoever's without `owner`."""
-    return await db.gather(Versioned.of, BY_ID, id=id, owner=owner)
+    return await db.gather(VersionedSale.of, BY_ID, id=id, owner=owner)
 
 
 async def update(

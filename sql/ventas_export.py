@@ -14,7 +14,7 @@ from psycopg.waiting import WAIT_R
 from core.database.errors import as_problems
 from core.database.naming import named
 from core.files.dialect import Formato
-from sql.ventas_list import MATCHING, MATCHING_OF_USER, Filters
+from sql.ventas_list import MATCHING, MATCHING_OF_USER, SaleFilters
 
 BLOCK = 64 * 1024
 
@@ -65,7 +65,7 @@ STATEMENTS: dict[Formato, tuple[str, str]] = {"csv": (CSV, CSV_OF_USER), "ndjson
 
 
 async def export(
-    connection: AsyncConnection[Any], filters: Filters, formato: Formato
+    connection: AsyncConnection[Any], filters: SaleFilters, formato: Formato
 ) -> AsyncGenerator[bytes, None]:
     """The sales that `filters` choose, oldest first, so that an import gives them ids in the same order.
 

@@ -10,14 +10,14 @@ from sql.ventas import MAX_ID, Runner, Venta
 Orden = Literal["creacion", "-creacion"]
 
 
-class Place(NamedTuple):
+class SalePlace(NamedTuple):
     """A place in a list: what stands after it, newest first, is older, or as old and of a lower id."""
 
     creacion: datetime
     id: int
 
 
-class Filters(Struct, frozen=True):
+class SaleFilters(Struct, frozen=True):
     """Which sales: `desde` <= creacion < `hasta` and `minimo` <= venta <= `maximo`, of everyone or one user."""
 
     usuario_id: int | None = None
@@ -26,10 +26,10 @@ class Filters(Struct, frozen=True):
     minimo: int | None = None
     maximo: int | None = None
 
-    def parameters(self, after: Place | None = None, orden: Orden = "-creacion") -> dict[str, object]:
+    def parameters(self, after: SalePlace | None = None, orden: Orden = "-creacion") -> dict[str, object]:
         """Every bound has a value, so that each is a bound of the index scan and none a test of each row."""
-        end = Place(self.hasta, 0) if self.hasta else Place(datetime.max.replace(tzinfo=UTC), MAX_ID)
-        begin = Place(self.desde or datetime.min.replace(tzinfo=UTC), 0)
+        end = SalePlace(self.hasta, 0) if self.hasta else SalePlace(datetime.max.replace(tzinfo=UTC), MAX_ID)
+        begin = SalePlace(self.desde or datetime.min.replace(tzinfo=UTC), 0)
         if after and orden == "creacion":
             begin = max(begin, after)
         elif after:
@@ -110,7 +110,7 @@ SELECT id{MATCHING_OF_USER}
 
 
 async def page(
-    db: Runner, filters: Filters, *, after: Place | None, limit: int, orden: Orden = "-creacion"
+    db: Runner, filters: SaleFilters, *, after: SalePlace | None, limit: int, orden: Orden = "-creacion"
 ) -> list[Venta]:
     """Up to `limit` sales, those after `after`: newest first, unless `orden` is creacion."""
     everyones, of_user = PAGES[orden]
@@ -118,12 +118,12 @@ async def page(
     return await db.many(Venta, sql, limit=limit, **filters.parameters(after, orden))
 
 
-async def count(db: Runner, filters: Filters) -> int:
+async def count(db: Runner, filters: SaleFilters) -> int:
     sql = COUNT if filters.usuario_id is None else COUNT_OF_USER
     return await db.one(int, sql, **filters.parameters()) or 0
 
 
-async def estimate(db: Runner, filters: Filters) -> int:
+async def estimate(db: Runner, filters: SaleFilters) -> int:
     """About how many, by the statistics of the last ANALYZE; in a time that does not grow with the table."""
     sql = ESTIMATE if filters.usuario_id is None else ESTIMATE_OF_USER
     return await db.one(_plan_rows, sql, **filters.parameters()) or 0

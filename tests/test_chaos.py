@@ -7,11 +7,11 @@ import pytest
 
 from bench import ledger as ledgers
 from bench import reliability_page
-from bench.chaos import CASES, Row, main, try_out
+from bench.chaos import CASES, FaultRow, main, try_out
 from bench.faults_host import Unavailable
 from bench.ledger import Ledger
 
-ROW = Row("a fault", 10, 5, 0, 0, "", 0.1)
+ROW = FaultRow("a fault", 10, 5, 0, 0, "", 0.1)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -59,14 +59,14 @@ def test_an_honest_503_says_when_to_try_again(status, headers, outcome):
 @pytest.mark.parametrize("fault", [{"lost": 1}, {"doubled": 1}, {"unexpected": "500×1"}, {"seconds": 5.1}])
 def test_a_broken_promise_fails_the_run(fault):
     assert ROW.good
-    assert not Row(**vars(ROW) | fault).good
+    assert not FaultRow(**vars(ROW) | fault).good
 
 
 def test_a_run_is_saved_with_what_was_not_tried(monkeypatch, tmp_path, capsys):
     async def tried(name, *_):
         if "PgBouncer" in name:
             raise Unavailable("needs pgbouncer")
-        return Row(**vars(ROW) | {"name": name, "lost": int("disk" in name)})
+        return FaultRow(**vars(ROW) | {"name": name, "lost": int("disk" in name)})
 
     saved = tmp_path / "page.md"
     saved.write_text("before\n<!-- chaos: begin -->\nold\n<!-- chaos: end -->\nafter\n")

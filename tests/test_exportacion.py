@@ -14,7 +14,7 @@ from psycopg.pq import TransactionStatus
 from core.database.database import open_database
 from sql import ventas_list
 from sql.ventas_export import BLOCK, export
-from sql.ventas_list import Filters
+from sql.ventas_list import SaleFilters
 
 SALES = 3000
 CELL = re.compile(r"[0-9]+|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -61,7 +61,7 @@ def _exported(run, filters, formato="csv"):
 
 
 def test_no_cell_is_a_formula(run, ids):
-    head, *lines = _exported(run, Filters()).splitlines()
+    head, *lines = _exported(run, SaleFilters()).splitlines()
 
     assert head == "id,usuario_id,venta,ventas_productos,creacion"
     assert len(lines) == SALES
@@ -74,19 +74,19 @@ def test_no_cell_is_a_formula(run, ids):
 def test_times_are_rfc_3339_in_utc_whatever_the_session_says(run, ids, setting):
     async def whole(connection):
         await connection.execute(f"SET {setting}")
-        return b"".join([block async for block in export(connection, Filters(), "csv")])
+        return b"".join([block async for block in export(connection, SaleFilters(), "csv")])
 
     assert run(whole).splitlines()[1].endswith(b",2026-01-01T00:37:00.000000Z")
 
 
 def test_a_line_of_ndjson_is_a_sale_as_the_api_writes_it(run, ids, database):
-    lines = _exported(run, Filters(), "ndjson").splitlines()
+    lines = _exported(run, SaleFilters(), "ndjson").splitlines()
 
     async def first():
         async with open_database(database) as db:
             return (
                 await ventas_list.page(
-                    db, Filters(hasta=datetime.fromisoformat("2026-01-01T01:00Z")), after=None, limit=1
+                    db, SaleFilters(hasta=datetime.fromisoformat("2026-01-01T01:00Z")), after=None, limit=1
                 )
             )[0]
 
@@ -106,7 +106,7 @@ def test_a_line_of_ndjson_is_a_sale_as_the_api_writes_it(run, ids, database):
 )
 def test_it_has_what_the_list_has_in_the_other_order(run, ids, database, of_user, bounds):
     bounds = {name: datetime.fromisoformat(x) if isinstance(x, str) else x for name, x in bounds.items()}
-    filters = Filters(usuario_id=ids[0] if of_user else None, **bounds)
+    filters = SaleFilters(usuario_id=ids[0] if of_user else None, **bounds)
 
     async def listed():
         async with open_database(database) as db:
@@ -123,7 +123,7 @@ def test_it_has_what_the_list_has_in_the_other_order(run, ids, database, of_user
 
 def test_a_reader_who_stops_frees_the_connection_at_once(run, ids, rows):
     async def stops(connection):
-        async with aclosing(export(connection, Filters(), "ndjson")) as blocks:
+        async with aclosing(export(connection, SaleFilters(), "ndjson")) as blocks:
             async for block in blocks:
                 assert BLOCK <= len(block) < 2 * BLOCK
                 break
@@ -138,7 +138,7 @@ def test_a_reader_who_is_cancelled_frees_the_connection_too(run, ids):
         started = asyncio.Event()
 
         async def read():
-            async with aclosing(export(connection, Filters(), "csv")) as blocks:
+            async with aclosing(export(connection, SaleFilters(), "csv")) as blocks:
                 async for _ in blocks:
                     started.set()
                     await asyncio.Event().wait()

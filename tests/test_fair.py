@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.fair import main, site
-from bench.fair_cases import CASES, Row, Site, compared
+from bench.fair_cases import CASES, FairRow, Site, compared
 from bench.fair_client import Seen
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ TRIED = [
 
 @pytest.mark.parametrize("name", TRIED)
 def test_others_are_served_while_an_offender_is_at_work(place: Site, name: str) -> None:
-    row: Row = asyncio.run(CASES[name](place))  # type: ignore[arg-type]
+    row: FairRow = asyncio.run(CASES[name](place))  # type: ignore[arg-type]
     assert row.fair, row.figures
 
 

@@ -13,7 +13,7 @@ from core.files.refusals import InvalidFile
 from core.instants import Dates
 from sql.ventas_export import export
 from sql.ventas_import import Terms, load, open_renglones
-from sql.ventas_list import Filters
+from sql.ventas_list import SaleFilters
 
 HEAD = b"venta,ventas_productos\n"
 
@@ -197,7 +197,7 @@ def test_an_exported_file_imports_again_unchanged(run, rows, beto, formato):
     before = rows(contents)
 
     async def there_and_back(connection):
-        exported = b"".join([block async for block in export(connection, Filters(), formato)])
+        exported = b"".join([block async for block in export(connection, SaleFilters(), formato)])
         await connection.execute("DELETE FROM venta")
         return await _load(
             connection, _whole(exported), None, formato, since=datetime.min.replace(tzinfo=UTC)

@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from core.local.embedded import binaries, temporary_postgres
 from core.migrating.guard import apply, rollback
 from core.migrating.migrations import FOLDER, header, names, pending
-from core.migrating.steps import Step, steps
+from core.migrating.steps import MigrationStep, steps
 
 ROOT = FOLDER.parent
 DOCUMENT = ROOT / "docs" / "migrations.md"
@@ -109,7 +109,7 @@ def test_all_of_them_go_down_at_once_and_up_again(any_version: str) -> None:
 
 
 @pytest.mark.parametrize("step", steps(FOLDER), ids=lambda step: step.name)
-def test_each_locks_what_its_header_says(step: Step, any_version: str, tmp_path: Path) -> None:
+def test_each_locks_what_its_header_says(step: MigrationStep, any_version: str, tmp_path: Path) -> None:
     before = copy(names()[: names().index(step.name)], tmp_path / "before")
     apply(any_version, before, say=hush)
     assert declared_locks(step) == taken_locks(step, any_version)
@@ -184,13 +184,13 @@ def keep_selling(url: str, done: threading.Event, complain: Callable[[object], N
                 return
 
 
-def declared_locks(step: Step) -> dict[str, str]:
+def declared_locks(step: MigrationStep) -> dict[str, str]:
     """Table and strongest lock, as `-- Locks:` says them: `usuario SHARE ROW EXCLUSIVE, a moment`."""
     modes = "|".join(sorted(MODES, key=len, reverse=True))
     return dict(re.findall(rf"(\w+) ({modes})\b", header(step.text)["Locks"]))
 
 
-def taken_locks(step: Step, url: str) -> dict[str, str]:
+def taken_locks(step: MigrationStep, url: str) -> dict[str, str]:
     """Table and strongest lock that `step` takes on the tables which were there before it."""
     with psycopg.connect(url, autocommit=True) as connection, psycopg.connect(url, autocommit=True) as other:
         existing = {table for (table,) in connection.execute(TABLES)}

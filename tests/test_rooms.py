@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -148,6 +149,15 @@ def test_modules_do_not_import_each_other_in_a_circle() -> None:
 )
 def test_an_import_against_the_arrows_is_named(module: str, other: str) -> None:
     assert broken({module: {other}}) == [f"{module} may not import {other}"]
+
+
+def test_no_two_classes_share_a_name() -> None:
+    trees = [
+        *TREES.values(),
+        *(ast.parse(file.read_text("utf-8")) for file in (CHECKOUT / "bench").glob("*.py")),
+    ]
+    names = Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_handlers_hold_no_sql() -> None:

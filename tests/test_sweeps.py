@@ -6,7 +6,7 @@ import logging
 from background.sweeps import sweeps
 from core.problems import DatabaseUnavailable
 from core.process import start
-from core.process.sweeps import Sweep, sweeping
+from core.process.sweeping import Sweep, sweeping
 
 
 def test_a_job_is_done_again_also_after_it_failed(caplog):

@@ -33,7 +33,7 @@ def one_form(password: str) -> str:
     return _OPAQUE.apply_five_rules(password)
 
 
-class Verdict(Struct, frozen=True):
+class PasswordVerdict(Struct, frozen=True):
     """Whether a password is the one of a hash, and whether that hash should be made anew."""
 
     matches: bool
@@ -63,7 +63,7 @@ class Passwords:
         """A well-formed hash that no password has; each is another."""
         return bcrypt.gensalt(self.rounds).decode() + "." * 31
 
-    async def verify(self, password: str, hashed: str | None) -> Verdict:
+    async def verify(self, password: str, hashed: str | None) -> PasswordVerdict:
         """Whether `hashed` is of `password`. With None (no such user) it takes as long, and no password matches.
 
         A hash from before passwords had one form is tried with what was typed, and with its decomposed form (NFD)."""
@@ -73,8 +73,8 @@ class Passwords:
             check = partial(_check, self.rounds)
             if await self._run(check, form.encode(), (hashed or self._decoy).encode()) and hashed:
                 differs = form != kept and len(kept.encode()) <= MAX_BYTES
-                return Verdict(matches=True, outdated=differs or self._cost_differs(hashed))
-        return Verdict(matches=False)
+                return PasswordVerdict(matches=True, outdated=differs or self._cost_differs(hashed))
+        return PasswordVerdict(matches=False)
 
     def _cost_differs(self, hashed: str) -> bool:
         return not hashed.startswith(f"$2b${self.rounds:02d}$")

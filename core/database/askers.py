@@ -44,7 +44,7 @@ def alone(parameters: Mapping[str, object]) -> dict[str, str]:
     return {name: array([element(value)]).decode() for name, value in parameters.items()}
 
 
-class Statement:
+class BatchStatement:
     """A statement written for a batch: each parameter is an array with one element per asker.
 
     Its first column is `n`, the 1-based position of the asker that the row is for. What it locks it locks with SKIP
@@ -66,7 +66,7 @@ class Statement:
         return f"${self.names.index(name) + 1}"
 
 
-statement = cache(Statement)
+statement = cache(BatchStatement)
 
 
 @cache

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import Context
 
-from core.database.askers import Asker, Statement, hand_out
+from core.database.askers import Asker, BatchStatement, hand_out
 from core.database.wire import Columns
 from core.problems import BUSY, DB_SLOW, DatabaseUnavailable
 
@@ -17,7 +17,7 @@ FIRST_PATIENCE = (
 
 # A statement, and the value of its first parameter by which askers are told apart: a sale's owner. None when a table
 # is locked: then every asker of the statement is held up.
-Key = tuple[Statement, bytes | None]
+Key = tuple[BatchStatement, bytes | None]
 Run = Callable[[Key, Sequence[Asker], float], Awaitable[list[Columns]]]
 
 
@@ -51,12 +51,12 @@ class Held:
             else:
                 asker.refuse(DatabaseUnavailable(BUSY))
 
-    def add_apart(self, statement: Statement, askers: Iterable[Asker]) -> None:
+    def add_apart(self, statement: BatchStatement, askers: Iterable[Asker]) -> None:
         """As add, for askers each of whom may be held up by another row."""
         for asker in askers:
             self.add((statement, asker.elements[0] if asker.elements else b""), [asker])
 
-    def key_of(self, statement: Statement, elements: Sequence[bytes]) -> Key | None:
+    def key_of(self, statement: BatchStatement, elements: Sequence[bytes]) -> Key | None:
         """The key of the group that a new asker would have to wait with, if there is one."""
         for first in (None, elements[0] if elements else b""):
             if (statement, first) in self.groups:

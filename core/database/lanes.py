@@ -10,7 +10,7 @@ import psycopg
 from msgspec import Struct
 from psycopg.pq.abc import PGresult
 
-from core.database.askers import Asker, Statement, columns, element, hand_out
+from core.database.askers import Asker, BatchStatement, columns, element, hand_out
 from core.database.errors import outcome_unknown, unanswered
 from core.database.held import Held
 from core.database.wire import Columns, Wire
@@ -23,7 +23,7 @@ LOCK_NOT_AVAILABLE = "55P03"
 class Batch(Struct, gc=False):
     """Askers that share a round trip; `again` when it is their second, after a connection died."""
 
-    statement: Statement
+    statement: BatchStatement
     askers: list[Asker]
     again: bool = False
 
@@ -63,7 +63,7 @@ class Lane:
         self._whole = asyncio.Event()  # no batch is slow
         self._whole.set()
         self._loan: Awaitable[Wire] | None = None  # a connection that is being borrowed
-        self._queues: dict[Statement, deque[Asker]] = {}
+        self._queues: dict[BatchStatement, deque[Asker]] = {}
         self._repeated: deque[Batch] = deque()  # which go before the queues
         self._idle = asyncio.Event()
         self._idle.set()
@@ -74,7 +74,9 @@ class Lane:
     def connected(self) -> bool:
         return self._wire is not None and self._wire.alive
 
-    def ask(self, statement: Statement, parameters: Mapping[str, object]) -> asyncio.Future[list[Columns]]:
+    def ask(
+        self, statement: BatchStatement, parameters: Mapping[str, object]
+    ) -> asyncio.Future[list[Columns]]:
         """The rows for this asker, `n` included. Raises DatabaseUnavailable when too many wait already."""
         if self.waiting >= MOST_WAITING:
             raise DatabaseUnavailable(BUSY)

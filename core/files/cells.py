@@ -36,7 +36,7 @@ DATE = re.compile(
 CENTURY = "20"  # of a year of two digits
 
 
-class Column(Struct, frozen=True):
+class FileColumn(Struct, frozen=True):
     """A column of a file: its name, what its cells hold, and whether it must be there."""
 
     name: str
@@ -44,10 +44,10 @@ class Column(Struct, frozen=True):
     required: bool
 
 
-def columns(row: type[Struct]) -> dict[str, Column]:
+def columns(row: type[Struct]) -> dict[str, FileColumn]:
     """The columns of a row type, by name. `Meta(extra={"cell": …})` of a field says its kind."""
     return {
-        field.name: Column(field.name, _kind(inspect.type_info(field.type)), field.required)
+        field.name: FileColumn(field.name, _kind(inspect.type_info(field.type)), field.required)
         for field in msgspec.structs.fields(row)
     }
 

@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from core.files.cells import Column, columns, hint, reader
+from core.files.cells import FileColumn, columns, hint, reader
 from core.files.dialect import Dialect, Formato
 from core.files.lines import SLICE, LineTooLong, slices
 from core.files.plain_text import NOT_TEXT, PlainText
-from core.files.records import Records
+from core.files.records import CsvRecords
 from core.files.refusals import Refusals
 from core.problems import Problem
 
@@ -112,9 +112,9 @@ class Csv(Reader[Row]):
         super().__init__(row, decode)
         self._dialect = dialect
         self._text = PlainText(dialect.charset)
-        self._records = Records(self.refusals)
+        self._records = CsvRecords(self.refusals)
         self._columns = columns(row)
-        self._header: list[Column] = []
+        self._header: list[FileColumn] = []
         self._readers: list[tuple[str, Any]] = []
         self._width = 0
 

@@ -12,7 +12,7 @@ DECLARED = re.compile(r'"?sep=([;,\t|])"?', re.IGNORECASE)
 NOT_CSV = "no es un registro CSV (RFC 4180)"
 
 
-class Records:
+class CsvRecords:
     """Cuts text into records. A line `sep=` or else the header says what separates their cells: `;`, tab or comma."""
 
     def __init__(self, refusals: Refusals) -> None:

@@ -7,7 +7,7 @@ from core.migrating.lock import Say
 from core.migrating.migrations import FOLDER, Migration, MigrationError, connect, plain_errors, read
 from core.migrating.runner import run
 from core.migrating.session import migrating
-from core.migrating.steps import Step, steps
+from core.migrating.steps import MigrationStep, steps
 
 
 class EditedError(MigrationError):
@@ -29,7 +29,7 @@ class AheadError(MigrationError):
     exit_code = 5
 
 
-def plan(url: str, folder: Path = FOLDER) -> list[Step]:
+def plan(url: str, folder: Path = FOLDER) -> list[MigrationStep]:
     """What `apply` would do now. Changes nothing, takes no lock; refuses what `apply` would refuse."""
     with plain_errors(), connect(url) as connection:
         found = read(connection, folder)
@@ -77,7 +77,7 @@ def rollback(
     count: int = 1,
     folder: Path = FOLDER,
     *,
-    confirm: Callable[[list[Step]], bool],
+    confirm: Callable[[list[MigrationStep]], bool],
     say: Say = print,
     attempts: int = 10,
     through_pooler: bool = False,
@@ -119,7 +119,7 @@ def accept(
             say(f"{name}: its text is recorded as it is now")
 
 
-def _to_apply(found: list[Migration], folder: Path) -> list[Step]:
+def _to_apply(found: list[Migration], folder: Path) -> list[MigrationStep]:
     waiting = {migration.name for migration in found if migration.state == "pending"}
     todo = [step for step in steps(folder) if step.name in waiting]
     for step in todo:

@@ -10,8 +10,8 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable, UniqueViolation
 
 from core.migrating.lock import Say
 from core.migrating.migrations import LockNotGrantedError, MigrationError, one_line
-from core.migrating.session import Records
-from core.migrating.steps import Step
+from core.migrating.session import MigrationRecords
+from core.migrating.steps import MigrationStep
 
 # By the last one the server notices that this process was killed, and gives up its statement.
 SETTINGS = """
@@ -28,7 +28,9 @@ SELECT n.nspname, c.relname
 """
 
 
-def run(step: Step, records: Records, say: Say, *, attempts: int, undo: bool = False) -> None:
+def run(
+    step: MigrationStep, records: MigrationRecords, say: Say, *, attempts: int, undo: bool = False
+) -> None:
     """Apply or undo `step` with its record; again after a growing pause while its locks are not granted.
 
     A transactional step and its record are one transaction. Another kind runs statement by statement and is
@@ -51,7 +53,7 @@ def run(step: Step, records: Records, say: Say, *, attempts: int, undo: bool = F
             return
 
 
-def _run(step: Step, records: Records, say: Say, undo: bool) -> None:
+def _run(step: MigrationStep, records: MigrationRecords, say: Say, undo: bool) -> None:
     connection = records.connection
     statements, record = (step.undo, records.undone) if undo else (step.statements, records.applied)
     connection.execute(SETTINGS.format(lock_timeout="1s" if step.transactional else "0"))
@@ -66,7 +68,7 @@ def _run(step: Step, records: Records, say: Say, undo: bool) -> None:
             record(step)
 
 
-def _execute(step: Step, statements: list[str], connection: psycopg.Connection[Any]) -> None:
+def _execute(step: MigrationStep, statements: list[str], connection: psycopg.Connection[Any]) -> None:
     for number, statement in enumerate(statements, 1):
         try:
             connection.execute(statement)
@@ -79,7 +81,7 @@ def _execute(step: Step, statements: list[str], connection: psycopg.Connection[A
             raise MigrationError(f"{where}: {one_line(error)}{detail}; {remains}") from error
 
 
-def _drop_invalid_indexes(step: Step, connection: psycopg.Connection[Any], say: Say) -> None:
+def _drop_invalid_indexes(step: MigrationStep, connection: psycopg.Connection[Any], say: Say) -> None:
     """What an interrupted CREATE INDEX CONCURRENTLY left: IF NOT EXISTS would take it for the index."""
     for schema, index in connection.execute(INVALID_INDEXES).fetchall():
         if re.search(rf"\b{re.escape(index)}\b", step.text):

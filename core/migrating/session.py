@@ -15,7 +15,7 @@ from yoyo.connections import DatabaseURI
 
 from core.migrating.lock import Say, lock
 from core.migrating.migrations import MigrationError, connect, plain_errors, table_exists
-from core.migrating.steps import Step
+from core.migrating.steps import MigrationStep
 
 logging.getLogger("yoyo").setLevel(logging.WARNING)
 
@@ -47,7 +47,7 @@ class PoolerError(MigrationError):
     exit_code = 7
 
 
-class Records(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no types
+class MigrationRecords(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no types
     """yoyo's tables and ours, written on the connection that migrates."""
 
     connection: psycopg.Connection[Any]
@@ -72,13 +72,13 @@ class Records(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no ty
             "operation": operation,
         }
 
-    def applied(self, step: Step) -> None:
+    def applied(self, step: MigrationStep) -> None:
         """Record that `step` is applied, in the caller's transaction."""
         self.log_migration(step.migration, "apply")
         self.mark_one(step.migration, log=False)
         self.text(step.name, step.text)
 
-    def undone(self, step: Step) -> None:
+    def undone(self, step: MigrationStep) -> None:
         """Record that `step` is not applied any more, in the caller's transaction."""
         self.log_migration(step.migration, "rollback")
         self.unmark_one(step.migration, log=False)
@@ -90,14 +90,14 @@ class Records(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo has no ty
 
 
 @contextmanager
-def migrating(url: str, say: Say, through_pooler: bool) -> Iterator[Records]:
+def migrating(url: str, say: Say, through_pooler: bool) -> Iterator[MigrationRecords]:
     """Yield the records, on a session that alone migrates this database; wait while another one does.
 
     The advisory lock is held by the very session that does the work, so neither outlives the other: a killed
     process leaves no lock behind, nor is it free while its last statement still runs. Raises MigrationError.
     """
     uri = DatabaseURI("postgresql+psycopg", None, None, None, None, None, {"url": url})
-    with plain_errors(), Records(uri, "_yoyo_migration") as records:
+    with plain_errors(), MigrationRecords(uri, "_yoyo_migration") as records:
         connection = records.connection
         if not through_pooler:
             _refuse_pooler(connection)

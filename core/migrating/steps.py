@@ -22,7 +22,7 @@ REPEATABLE = re.compile(
 
 
 @dataclass(frozen=True)
-class Step:
+class MigrationStep:
     """One migration as it will run. `undo` is empty when there is no rollback file."""
 
     migration: Any  # yoyo's, for its records
@@ -53,10 +53,10 @@ class Step:
                 )
 
 
-def steps(folder: Path) -> list[Step]:
+def steps(folder: Path) -> list[MigrationStep]:
     """The folder's migrations in the order in which they apply: by name, what one `-- depends:` on first."""
     return [
-        Step(
+        MigrationStep(
             migration,
             Path(migration.path).read_text("utf-8"),
             _statements(Path(migration.path)),
