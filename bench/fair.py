@@ -82,7 +82,7 @@ def table(rows: Sequence[FairRow]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("scripts/bench-fair", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer sales, shorter turns; saved nowhere")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"only these: {', '.join(CASES)}")
     given = parser.parse_args(arguments)
