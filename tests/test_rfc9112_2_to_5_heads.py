@@ -7,7 +7,7 @@ import uvicorn
 from conftest import database_url, new_database
 from raw import HEAD, LAST, answers, connect, exchange, one, rest, serving, statuses
 
-from core.http.request_head import MOST_HEAD, MOST_LINE
+from core.http.request_head import MOST_FIELDS, MOST_HEAD, MOST_LINE
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +243,20 @@ def test_it_takes_blanks_around_a_value_and_bytes_beyond_ascii(server):
 def test_it_refuses_a_head_that_is_too_large(server, begun, ending):
     (answer,) = exchange(server, begun + b"b" * MOST_HEAD + ending)
     assert (answer.status, answer.problem["codigo"]) == (431, "cabeceras_demasiado_largas")
+
+
+@pytest.mark.parametrize("value", [b" ", b"\t", b"b "])
+def test_a_long_field_with_a_bad_end_is_refused_at_once(server, value):
+    """Trying every way in which its blanks could be read took minutes."""
+    blanks = value * (60_000 // len(value))
+    assert statuses(server, get(b"GET /healthz HTTP/1.1", b"a:" + blanks + b"\x01")) == [400]
+
+
+def test_it_takes_many_fields_and_no_more(server):
+    line = b"GET /healthz HTTP/1.1"
+    assert statuses(server, get(line, *[b"a:"] * (MOST_FIELDS - 2))) == [200]
+    (answer,) = exchange(server, get(line, *[b"a:"] * (MOST_FIELDS - 1)))
+    assert (answer.status, answer.problem["detail"]) == (431, "La petición tiene más de 1000 cabeceras")
 
 
 def test_the_bound_of_a_head_does_not_depend_on_how_it_is_cut(server):

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from core.problems import (
     BAD_HTTP,
+    LONG_HEAD,
     LONG_TARGET,
     UNKNOWN_CODING,
     UNKNOWN_EXPECTATION,
@@ -16,6 +17,7 @@ from core.problems import (
 
 MOST_HEAD = 64 * 1024  # bytes of a request line and its fields
 MOST_LINE = 16 * 1024  # bytes of a request line
+MOST_FIELDS = 1000
 LONGEST_LENGTH = 18  # digits of a Content-Length
 SHORT_HEAD = 4096  # bytes; the fields of longer ones are not remembered
 CONTROLS = {b"connection", b"content-length", b"expect", b"transfer-encoding"}
@@ -26,7 +28,8 @@ METHODS = {
 }
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)[ \t]*")
+# What has matched is not tried again in other ways (`*+`): a long line that is no field is refused at once.
+FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*+((?:[\t -~\x80-\xff]*[!-~\x80-\xff])?+)[ \t]*+")
 # Visible ASCII, without # and, in a path, without ?
 PATH, QUERY = rb"(/[!-\"$->@-~]*)", rb"(?:\?([!-\"$-~]*))?"
 ORDINARY_LINE = re.compile(rb"([A-Z]+) " + PATH + QUERY + rb" HTTP/1\.1")
@@ -53,6 +56,8 @@ class Fields:
     __slots__ = ("headers", "plain", "said")
 
     def __init__(self, lines: bytes) -> None:
+        if lines.count(b"\r\n") >= MOST_FIELDS:
+            raise Problem(LONG_HEAD, f"La petición tiene más de {MOST_FIELDS} cabeceras")
         parse = known_field if len(lines) < SHORT_HEAD else field
         self.headers = tuple(map(parse, lines.split(b"\r\n"))) if lines else ()
         self.said = dict(self.headers)
@@ -89,7 +94,8 @@ class RequestHead:
             authority = self.read_line(line)
             fields = known_fields(lines) if len(lines) < SHORT_HEAD else Fields(lines)
         except Problem:
-            self.headers = [field(line) for line in lines.split(b"\r\n") if FIELD.fullmatch(line)]
+            some = lines.split(b"\r\n", MOST_FIELDS)[:MOST_FIELDS]
+            self.headers = [field(line) for line in some if FIELD.fullmatch(line)]
             self.names = dict(self.headers).keys()
             raise
         self.headers, self.names = fields.headers, fields.said.keys()
