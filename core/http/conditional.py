@@ -12,7 +12,8 @@ from core.problems import MOVED_ON, Problem
 
 ANY = b"*"
 # A proxy that compresses an answer may weaken its tag, W/"7-3", or add to it, "7-3-gzip": it still names the version.
-TAG = re.compile(rb'(?:W/)?"([^"]*?)(?:[-;]+(?:gzip|br|zstd|deflate|df))?"')
+TAG = re.compile(rb'(?:W/)?"([^"]*)"')
+ADDED = re.compile(rb"(?<![-;])[-;]++(?:gzip|br|zstd|deflate|df)\Z")
 
 
 def etag(id: int, version: int) -> tuple[bytes, bytes]:
@@ -57,7 +58,9 @@ def tags(scope: Scope, name: bytes) -> frozenset[bytes] | None:
     if not said:
         return None
     field = b",".join(said).strip()
-    return frozenset([ANY]) if field == ANY else frozenset(b'"%b"' % tag for tag in TAG.findall(field))
+    if field == ANY:
+        return frozenset([ANY])
+    return frozenset(b'"%b"' % ADDED.sub(b"", tag) for tag in TAG.findall(field))
 
 
 def _versions(wanted: frozenset[bytes] | None, id: int) -> list[int]:
