@@ -9,7 +9,7 @@ import uvicorn
 from conftest import PASSWORD, database_url, new_database, new_user
 from raw import FORM, HEAD, LAST, READ, answers, connect, exchange, one, rest, serving, statuses
 
-from core.http.body_framing import MOST_EXTENSIONS, MOST_TRAILERS
+from core.http.body_framing import MOST_EXTENSIONS, MOST_TRAILERS, TURN_LINES, Chunked
 
 CHUNKED = FORM + b"transfer-encoding: chunked\r\n\r\n"
 SIZED = FORM + b"content-length: 9\r\n\r\n"
@@ -27,6 +27,17 @@ def database_of_all(postgres: str, template: str) -> Iterator[str]:
 def server(database_of_all: str) -> Iterator[uvicorn.Server]:
     with serving(database_of_all, TRUSTED_PROXIES="1") as server:
         yield server
+
+
+def test_a_turn_of_the_event_loop_reads_a_bounded_number_of_chunks():
+    body = b"1\r\na\r\n" * (2 * TURN_LINES)
+    piece, taken = Chunked().take(body)
+    assert (len(piece), taken) == (TURN_LINES // 2, 6 * TURN_LINES // 2)
+
+
+def test_a_body_of_many_small_chunks_is_whole(server):
+    body = b"".join(b"1\r\n%c\r\n" % byte for byte in b"a=b&a=" + b"b" * 6000)
+    assert statuses(server, CHUNKED + body + b"0\r\n\r\n" + LAST) == [READ, 200]
 
 
 # 6.1 Transfer-Encoding

@@ -7,6 +7,7 @@ from core.http.request_head import TOKEN, bad, field
 from core.problems import LONG_HEAD, Problem
 
 TURN = 64 * 1024  # bytes that are read at a time, so that others have theirs
+TURN_LINES = 1000  # of chunks and trailers, likewise
 MOST_EXTENSIONS = 16 * 1024  # bytes of chunk extensions in one body
 MOST_TRAILERS = 16 * 1024  # bytes of fields after a body
 LONGEST_CHUNK_LINE = MOST_EXTENSIONS + 32
@@ -50,8 +51,8 @@ class Chunked:
         self._extensions = self._trailers = 0  # bytes so far
 
     def take(self, buffer: bytes) -> tuple[bytes, int]:
-        pieces, at, end = [], 0, min(len(buffer), TURN)
-        while at < end and not self.whole:
+        pieces, at, end, lines = [], 0, min(len(buffer), TURN), 0
+        while at < end and lines < TURN_LINES and not self.whole:
             if self._left:
                 piece = buffer[at : min(at + self._left, end)]
                 pieces.append(piece)
@@ -63,7 +64,7 @@ class Chunked:
                 self._check_begun(buffer[at:])
                 break
             line = buffer[at:line_end]
-            at = line_end + 2
+            at, lines = line_end + 2, lines + 1
             if self._in_chunk:
                 self._end_chunk(line)
             elif self._in_trailer:
