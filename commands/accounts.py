@@ -97,7 +97,7 @@ async def _insert_admin(services: Services, arguments: argparse.Namespace, origi
     new: NewUser = _decode(msgspec.json.encode(fields | {"password": _ask_password()}))
     columns = columns_of(new)
     check_password(services.settings, new.password, columns["username"], columns["correo"])
-    columns["password"] = await services.passwords.hash(new.password)
+    columns["password"] = await services.passwords.hash(new.password, None)
     await usuarios.insert(services.db, origin, first_admin=False, rol="admin", estado=True, **columns)
     return f"{columns['username']} is an admin now"
 

@@ -8,6 +8,7 @@ from core.problems import (
     BAD_REFRESH,
     BAD_TOKEN_REQUEST,
     BLOCKED,
+    CROWDED,
     NOT_VERIFIED,
     THROTTLED,
     Problem,
@@ -26,7 +27,7 @@ IDLE_TIMES = 6  # a session lasts at most so many times what its refresh token m
 @endpoint(
     public=True,
     media=[FORM, "application/json"],
-    problems=[BAD_CREDENTIALS, BAD_TOKEN_REQUEST, BAD_REFRESH, BLOCKED, NOT_VERIFIED, THROTTLED],
+    problems=[BAD_CREDENTIALS, BAD_TOKEN_REQUEST, BAD_REFRESH, BLOCKED, NOT_VERIFIED, THROTTLED, CROWDED],
 )
 async def token(request: Request, asked: TokenRequest) -> Reply[Token]:
     """Log in, or renew a session.
@@ -69,7 +70,8 @@ async def _verified(request: Request, asked: TokenRequest) -> tuple[Credenciales
     An unknown name costs the same hash and the same record."""
     services = request.services
     user = await usuarios.credentials(services.db, asked.username)
-    verdict = await services.passwords.verify(asked.password, user.password if user else None)
+    hashed = user.password if user else None
+    verdict = await services.passwords.verify(asked.password, hashed, throttle.network(request))
     if user is None or not verdict:
         raise await _refused(request, user.id if user else None)
     if user.bloqueado:
@@ -85,7 +87,7 @@ async def _verified(request: Request, asked: TokenRequest) -> tuple[Credenciales
 async def _open(request: Request, user: Credenciales, renew: str | None, *, renewable: bool) -> Opened | None:
     """A session, if the hash that was verified still is the user's; with `renew`, the password, it is made anew."""
     services = request.services
-    renewed = await services.passwords.hash(renew) if renew else None
+    renewed = await services.passwords.hash(renew, throttle.network(request)) if renew else None
     return await sesiones.insert(
         services.db,
         user.id,

@@ -100,7 +100,7 @@ def _report(services: Services, *, ended: bool = False) -> Report:
     levels: list[Sample] = [
         (("ventas_processes",), [1]),
         (("ventas_memory_bytes",), [_resident_bytes()]),
-        (("ventas_bcrypt_waiting",), [services.passwords.waiting]),
+        (("ventas_bcrypt_waiting",), [services.passwords.room.inside + services.passwords.room.waiting]),
         (("ventas_listening",), [float(services.known.live)]),
         (("ventas_sessions_known",), [services.known.known]),
     ]
@@ -118,8 +118,14 @@ def _report(services: Services, *, ended: bool = False) -> Report:
             totals.append((("ventas_batch_askers", name, lane_name), [*batches, 0]))
             levels.append((("ventas_lane_connected", name, lane_name), [float(lane.connected)]))
             levels.append((("ventas_lane_waiting", name, lane_name), [lane.waiting]))
-    totals += _room_totals(services.transfers, "", "files")
-    levels += _room_levels(services.transfers, "", "files")
+    apart = {
+        "files": services.transfers,
+        "registrations": services.registrations,
+        "passwords": services.passwords.room,
+    }
+    for what, room in apart.items():
+        totals += _room_totals(room, "", what)
+        levels += _room_levels(room, "", what)
     levels.append((("ventas_spool_bytes",), [services.disk.taken]))
     levels.append((("ventas_spool_max_bytes",), [services.disk.most]))
     return Report(totals, levels, time.monotonic(), ended)

@@ -7,7 +7,7 @@ from core.addresses import spellings
 from core.caller import Caller
 from core.http.endpoint import Answer, Answered, Request, endpoint
 from core.http.validation import Body
-from core.problems import BAD_LINK, NO_MAIL, THROTTLED
+from core.problems import BAD_LINK, CROWDED, NO_MAIL, THROTTLED
 from handlers import throttle
 from handlers.fields import Password, TypedCorreo
 from handlers.mailed_links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
@@ -58,7 +58,7 @@ async def recover(request: Request, asked: Recovery) -> Answered:
     return RECOVERING
 
 
-@endpoint(public=True, problems=[BAD_LINK], example=RESET)
+@endpoint(public=True, problems=[BAD_LINK, CROWDED], example=RESET)
 async def reset(request: Request, sent: NewPassword) -> Answered:
     """Set a new password with the token that was mailed.
 
@@ -69,7 +69,7 @@ async def reset(request: Request, sent: NewPassword) -> Answered:
     if owner is None:
         raise bad_link()
     check_password(services.settings, sent.password, owner.username, owner.correo)
-    hashed = await services.passwords.hash(sent.password)
+    hashed = await services.passwords.hash(sent.password, throttle.network(request))
     async with services.db.transaction() as tx:
         if not await enlaces.use(tx, link.usuario_id, "recuperacion", link.id):
             raise bad_link()

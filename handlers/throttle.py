@@ -46,7 +46,7 @@ async def login(request: Request, name: str) -> Attempt:
     limits = {
         _login(request, name): HERE,
         f"login of {_lowered(name)}": ACCOUNT,
-        f"login from {_address(request)}": ADDRESS,
+        f"login from {network(request)}": ADDRESS,
     }
     return await _attempt(request, limits)
 
@@ -62,19 +62,19 @@ async def password_check(request: Request, *names: str) -> Attempt:
     is known by `names` where they log in, from changing it."""
     who = request.caller.id
     limits = {
-        f"password_actual {_address(request)} {who}": PASSWORD_CHECKS,
+        f"password_actual {network(request)} {who}": PASSWORD_CHECKS,
         f"password_actual of {who}": ACCOUNT,
     }
     return await _attempt(request, limits, *(_login(request, name) for name in names))
 
 
 async def registration(request: Request) -> None:
-    await _attempt(request, {f"register from {_address(request)}": REGISTRATIONS})
+    await _attempt(request, {f"register from {network(request)}": REGISTRATIONS})
 
 
 async def recovery(request: Request, correo: str) -> None:
     """Strangers spend neither what a known address nor what a session of the account may ask for."""
-    address, name = _address(request), _lowered(correo)
+    address, name = network(request), _lowered(correo)
     limits = {
         f"recover {address} {name}": MAILS,
         f"recover of {name}": MAILS_OF_ACCOUNT,
@@ -98,7 +98,7 @@ async def records_refusal(request: Request) -> bool:
 
 
 async def verification(request: Request, usuario_id: int) -> None:
-    address = _address(request)
+    address = network(request)
     await _attempt(request, {f"verify of {usuario_id}": MAILS, f"verify from {address}": MAILS_FROM_ADDRESS})
 
 
@@ -123,7 +123,7 @@ def _clave(request: Request, what: str) -> bytes:
 
 def _login(request: Request, name: str) -> str:
     """What is counted of logins to one account from the client's address."""
-    return f"login {_address(request)} {_lowered(name)}"
+    return f"login {network(request)} {_lowered(name)}"
 
 
 def _told(counts: list[Count], verdict: AttemptVerdict) -> Headers:
@@ -147,7 +147,7 @@ def _lowered(name: str) -> str:
     return "".join(letter.lower()[0] for letter in spellings(name)[0])
 
 
-def _address(request: Request) -> str:
+def network(request: Request) -> str:
     """The client's address; of IPv6 the /64, which one client has whole."""
     text = client_address(request.scope, request.services.settings.trusted_proxies)
     try:

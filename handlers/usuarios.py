@@ -132,7 +132,7 @@ class UserFilters(ListQuery, frozen=True):
     status=201,
     public=True,
     location="/user/{id}",
-    problems=[TAKEN, THROTTLED],
+    problems=[TAKEN, THROTTLED, CROWDED],
     example=Created(CREATED, 7),
 )
 async def create(request: Request, new: NewUser) -> Created:
@@ -143,12 +143,15 @@ async def create(request: Request, new: NewUser) -> Created:
     services = request.services
     columns = columns_of(new)
     check_password(services.settings, new.password, columns["username"], columns["correo"])
-    await throttle.registration(request)
-    columns["password"] = await services.passwords.hash(new.password)
-    with _taken("Error creando usuario"):
-        async with services.db.transaction() as tx:
-            user = await usuarios.insert(tx, request.origin, first_admin=_first_admin(request), **columns)
-            await verification.mail(services, tx, user.id)
+    address = throttle.network(request)
+    async with services.registrations.turn(address):
+        await throttle.registration(request)
+        with _taken("Error creando usuario"):
+            await usuarios.refuse_taken(request.db, columns["username"], columns["correo"])
+            columns["password"] = await services.passwords.hash(new.password, address)
+            async with services.db.transaction() as tx:
+                user = await usuarios.insert(tx, request.origin, first_admin=_first_admin(request), **columns)
+                await verification.mail(services, tx, user.id)
     if user.rol == "admin":
         log.warning("user %s is admin: the first to register (FIRST_ADMIN=register)", user.id)
     return Created(CREATED, user.id)
@@ -196,7 +199,8 @@ async def show_me(request: Request) -> Reply[Perfil]:
 
 
 @endpoint(
-    problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, LAST_ADMIN, MOVED_ON, THROTTLED], example=UPDATED
+    problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, LAST_ADMIN, MOVED_ON, THROTTLED, CROWDED],
+    example=UPDATED,
 )
 async def update(request: Request, id: int, changes: UserChanges) -> Answered:
     """Change some fields of a user.
@@ -208,7 +212,8 @@ async def update(request: Request, id: int, changes: UserChanges) -> Answered:
 
 
 @endpoint(
-    problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, LAST_ADMIN, MOVED_ON, THROTTLED], example=UPDATED
+    problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, LAST_ADMIN, MOVED_ON, THROTTLED, CROWDED],
+    example=UPDATED,
 )
 async def update_me(request: Request, changes: UserChanges) -> Answered:
     """Change some fields of one's own.
@@ -218,7 +223,8 @@ async def update_me(request: Request, changes: UserChanges) -> Answered:
 
 
 @endpoint(
-    problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, LAST_ADMIN, MOVED_ON, THROTTLED], example=UPDATED
+    problems=[FORBIDDEN, WRONG_PASSWORD, NO_USER, TAKEN, LAST_ADMIN, MOVED_ON, THROTTLED, CROWDED],
+    example=UPDATED,
 )
 async def replace(request: Request, id: int, whole: WholeUser) -> Answered:
     """Replace a user.
@@ -264,7 +270,8 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
         if id == caller.id and ("password" in columns or now["correo"] != known.correo):
             verified = await _verified(request, known, changes.password_actual)
         if "password" in columns:
-            columns["password"] = await services.passwords.hash(columns["password"])
+            address = throttle.network(request)
+            columns["password"] = await services.passwords.hash(columns["password"], address)
         mails = not caller.admin and now["correo"].lower() != known.correo.lower()
     if mails:
         await throttle.verification(request, id)
@@ -310,7 +317,8 @@ async def _verified(request: Request, known: Credenciales, stated: str | UnsetTy
     password nor correo."""
     if stated is not UNSET:
         attempt = await throttle.password_check(request, known.username, known.correo)
-        if await request.services.passwords.verify(stated, known.password):
+        address = throttle.network(request)
+        if await request.services.passwords.verify(stated, known.password, address):
             await attempt.succeeded()
             return known.password
     await _record_refusal(request, known.id, ["password_actual"])

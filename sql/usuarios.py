@@ -10,6 +10,7 @@ from core.caller import Origin, Rol
 from core.condition import ALWAYS, Condition
 from core.database.database import Database, Pooled, Transaction
 from core.instants import Instant
+from core.problems import violated
 from sql import avisos
 from sql.auditoria import Accion
 
@@ -160,6 +161,17 @@ WITH created AS (
 )
 SELECT id, rol
   FROM created
+"""
+
+TAKEN = """
+-- usuarios.taken: the constraint that a new user would violate, before the password is hashed, which is dear;
+-- uses usuario_username_key, usuario_correo_key
+SELECT CASE WHEN lower(username COLLATE minusculas) = lower(%(username)s COLLATE minusculas)
+            THEN 'usuario_username_key' ELSE 'usuario_correo_key' END
+  FROM usuario
+ WHERE lower(username COLLATE minusculas) = lower(%(username)s COLLATE minusculas)
+    OR lower(correo COLLATE minusculas) = lower(%(correo)s COLLATE minusculas)
+ LIMIT 1
 """
 
 BY_ID = """
@@ -355,6 +367,14 @@ async def insert(
         assert registered is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
         await avisos.refuse_reserved(tx, correo, registered.id)
     return registered
+
+
+async def refuse_taken(db: Runner, username: str, correo: str) -> None:
+    """Raises ConstraintViolated when the username or the correo is taken already.
+
+    insert refuses a name that is taken after this."""
+    if constraint := await db.one(str, TAKEN, username=username, correo=correo):
+        raise violated(constraint)
 
 
 async def by_id(db: Runner, id: int) -> VersionedUser | None:

@@ -18,15 +18,7 @@ def place() -> Iterator[Site]:
         yield place
 
 
-TRIED = [
-    pytest.param(name, marks=pytest.mark.xfail(reason="passwords do not take turns by address", strict=False))
-    if name == "registrations"
-    else name
-    for name in CASES
-]
-
-
-@pytest.mark.parametrize("name", TRIED)
+@pytest.mark.parametrize("name", CASES)
 def test_others_are_served_while_an_offender_is_at_work(place: Site, name: str) -> None:
     row: FairRow = asyncio.run(CASES[name](place))  # type: ignore[arg-type]
     assert row.fair, row.figures

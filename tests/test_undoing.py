@@ -244,9 +244,9 @@ def test_a_change_is_refused_when_its_verified_password_is_not_the_users_any_mor
 ):
     verify, of_nobody = Passwords.verify, Passwords(4).of_nobody()
 
-    async def overtaken(self: Passwords, password: str, hashed: str | None) -> bool:
+    async def overtaken(self: Passwords, password: str, hashed: str | None, address: str | None) -> bool:
         rows("UPDATE usuario SET password = %s WHERE id = 2", of_nobody)
-        return await verify(self, password, hashed)
+        return await verify(self, password, hashed, address)
 
     monkeypatch.setattr(Passwords, "verify", overtaken)
     problem(site.patch("/user/me", json=STOLEN, headers=beto), 403, "password_actual_incorrecto")

@@ -1,4 +1,4 @@
-"""bcrypt off the event loop: a small pool of low-priority threads with a bounded queue."""
+"""bcrypt off the event loop: a small pool of low-priority threads, for which client addresses take turns."""
 
 import asyncio
 import os
@@ -14,11 +14,13 @@ import bcrypt
 from msgspec import Struct
 from precis_i18n import get_profile
 
-from core.problems import BUSY, Problem
+from core.database.rooms import Room
+from core.problems import BUSY
 
 MAX_BYTES = 72
 THREADS = 2
-MAX_WAITING = 64
+WAITING_OF_ONE = 64  # an office where all log in at nine
+TURN_SECONDS = 15.0
 NICENESS = 10
 
 _OPAQUE = get_profile("OpaqueString")
@@ -46,24 +48,32 @@ class PasswordVerdict(Struct, frozen=True):
 class Passwords:
     """Hashes and verifies passwords at one cost (`rounds`, a power of two).
 
-    Every call raises Problem 503 when MAX_WAITING others already wait."""
+    Each hash waits for the turn of its client's `address`; None is this process itself. Every call raises Problem: 429
+    when too many of the address wait, 503 when other addresses leave it no turn in TURN_SECONDS."""
 
     def __init__(self, rounds: int) -> None:
         self.rounds = rounds
-        self.waiting = 0
+        self.room = Room(
+            most=THREADS,
+            of_one=THREADS,
+            waiting_of_one=WAITING_OF_ONE,
+            timeout=TURN_SECONDS,
+            in_vain=BUSY,
+        )
         self._threads = ThreadPoolExecutor(THREADS, "bcrypt", initializer=_yield_to_requests)
         self._decoy = self.of_nobody()  # verifying against it takes the time of a real one
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, address: str | None) -> str:
         """The bcrypt hash of at most 72 bytes of UTF-8, in its one form."""
-        hashed = await self._run(bcrypt.hashpw, one_form(password).encode(), bcrypt.gensalt(self.rounds))
+        salt = bcrypt.gensalt(self.rounds)
+        hashed = await self._run(bcrypt.hashpw, one_form(password).encode(), salt, address)
         return hashed.decode()
 
     def of_nobody(self) -> str:
         """A well-formed hash that no password has; each is another."""
         return bcrypt.gensalt(self.rounds).decode() + "." * 31
 
-    async def verify(self, password: str, hashed: str | None) -> PasswordVerdict:
+    async def verify(self, password: str, hashed: str | None, address: str | None) -> PasswordVerdict:
         """Whether `hashed` is of `password`. With None (no such user) it takes as long, and no password matches.
 
         A hash from before passwords had one form is tried with what was typed, and with its decomposed form (NFD)."""
@@ -71,7 +81,7 @@ class Passwords:
         forms = dict.fromkeys([kept, password, unicodedata.normalize("NFD", kept)])
         for form in forms:
             check = partial(_check, self.rounds)
-            if await self._run(check, form.encode(), (hashed or self._decoy).encode()) and hashed:
+            if await self._run(check, form.encode(), (hashed or self._decoy).encode(), address) and hashed:
                 differs = form != kept and len(kept.encode()) <= MAX_BYTES
                 return PasswordVerdict(matches=True, outdated=differs or self._cost_differs(hashed))
         return PasswordVerdict(matches=False)
@@ -82,14 +92,11 @@ class Passwords:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, function: Callable[[bytes, bytes], T], password: bytes, other: bytes) -> T:
-        if self.waiting >= MAX_WAITING:
-            raise Problem(BUSY, "Demasiadas contraseñas por verificar", headers=[(b"retry-after", b"2")])
-        self.waiting += 1
-        try:
+    async def _run(
+        self, function: Callable[[bytes, bytes], T], password: bytes, other: bytes, address: str | None
+    ) -> T:
+        async with self.room.turn(address):
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, password, other)
-        finally:
-            self.waiting -= 1
 
 
 def _check(rounds: int, password: bytes, hashed: bytes) -> bool:

@@ -15,7 +15,7 @@ from core.database.held import Held, Key, LockNotAvailable
 from core.database.lanes import LOCK_NOT_AVAILABLE, Lane
 from core.database.naming import name_of, named
 from core.database.pool import Connection, Connector, Pool
-from core.database.rooms import Kind, rooms
+from core.database.rooms import KindOfWork, rooms
 from core.database.wire import Columns, Wire
 from core.problems import DB_POOL, DatabaseUnavailable
 from core.trace import account, waited
@@ -180,7 +180,7 @@ class Database(Executor):
             yield tx
 
     @asynccontextmanager
-    async def work(self, kind: Kind) -> AsyncIterator[Pooled]:
+    async def work(self, kind: KindOfWork) -> AsyncIterator[Pooled]:
         """Where statements of another kind run, once it is the account's turn. Raises Problem: 429, or 503."""
         async with self.rooms[kind].turn(account()):
             yield self._pooled

@@ -6,17 +6,19 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from core.problems import BUSY, CROWDED, DB_POOL, DatabaseUnavailable, Problem
+from core.problems import BUSY, CROWDED, DB_POOL, DatabaseUnavailable, Kind, Problem
 
 MOST_WAITING = 1024  # of all accounts
 MOST_FILES = 256
-WAITING_OF_ONE = 8  # heavy requests and transfers
+MOST_REGISTRATIONS = 256
+WAITING_OF_ONE = 8  # heavy requests, transfers and registrations
 LOAD_SECONDS = 10.0  # a file that is whole waits so long for a connection
+REGISTRATION_SECONDS = 15.0
 
-Kind = Literal["interactive", "heavy", "transfers", "held"]
+KindOfWork = Literal["interactive", "heavy", "transfers", "held"]
 
 
-def rooms(connections: int, timeout: float) -> dict[Kind, "Room"]:
+def rooms(connections: int, timeout: float) -> dict[KindOfWork, "Room"]:
     """The rooms of a pool. Heavy work, transfers and those whom a lock holds up leave connections for the others."""
     held = max(1, connections // 6)
     heavy = max(1, connections // 3)
@@ -38,14 +40,27 @@ def transfers(timeout: float) -> "Room":
     return Room(most=MOST_FILES, of_one=1, waiting_of_one=WAITING_OF_ONE, timeout=timeout)
 
 
+def registrations() -> "Room":
+    """The room of those who register: of one address few wait for a hash, however many it sends at once."""
+    return Room(
+        most=MOST_REGISTRATIONS,
+        of_one=2,
+        waiting_of_one=WAITING_OF_ONE,
+        timeout=REGISTRATION_SECONDS,
+        in_vain=BUSY,
+    )
+
+
 class Room:
     """Lets in `most` at a time and `of_one` of them for one account; accounts that wait take turns.
 
     An account is whatever tells askers apart: a user's id, or an address; None, the process itself, has no limit of
-    its own. Up to `waiting_of_one` of an account wait, up to `timeout` seconds. `waits`, `wait_seconds` and `refused`
-    only grow."""
+    its own. Up to `waiting_of_one` of an account wait, up to `timeout` seconds; `in_vain` is why, when it is because of
+    others. `waits`, `wait_seconds` and `refused` only grow."""
 
-    def __init__(self, *, most: int, of_one: int, waiting_of_one: int, timeout: float) -> None:
+    def __init__(
+        self, *, most: int, of_one: int, waiting_of_one: int, timeout: float, in_vain: Kind = DB_POOL
+    ) -> None:
         self.most = most
         self.inside = 0
         self.waiting = 0
@@ -54,6 +69,7 @@ class Room:
         self._of_one = of_one
         self._waiting_of_one = waiting_of_one
         self._timeout = timeout
+        self._in_vain = in_vain
         self._inside: Counter[Hashable] = Counter()
         self._queues: dict[Hashable, deque[asyncio.Future[None]]] = {}  # the next in turn first
 
@@ -116,7 +132,7 @@ class Room:
             return DatabaseUnavailable(BUSY)
         if self._full(account) or len(self._queues.get(account, ())) >= self._waiting_of_one:
             return Problem(CROWDED, CROWDED.cuando, headers=[(b"retry-after", b"1")])
-        return DatabaseUnavailable(DB_POOL)
+        return DatabaseUnavailable(self._in_vain)
 
     def _let_in(self) -> None:
         for account, queue in list(self._queues.items()):

@@ -19,7 +19,7 @@ from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
 from core.database.database import Database, open_database
-from core.database.rooms import transfers
+from core.database.rooms import registrations, transfers
 from core.files.spool import Disk
 from core.migrating import migrations
 from core.process import logs, settings
@@ -77,6 +77,7 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
             else None,
             turns=WeakValueDictionary(),
             transfers=transfers(chosen.db_timeout_seconds),
+            registrations=registrations(),
             disk=Disk(chosen.spool_max_bytes, chosen.spool_dir),
         )
 
