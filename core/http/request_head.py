@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from ipaddress import IPv6Address
 
 from core.problems import (
     BAD_HTTP,
@@ -35,7 +36,9 @@ PATH, QUERY = rb"(/[!-\"$->@-~]*)", rb"(?:\?([!-\"$-~]*))?"
 ORDINARY_LINE = re.compile(rb"([A-Z]+) " + PATH + QUERY + rb" HTTP/1\.1")
 LINE = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/([0-9])\.([0-9])")
 TARGET = re.compile(rb"(?:(?i:https?)://([^/?#]+))?" + PATH + rb"?" + QUERY)
-HOST = re.compile(rb"(?:[\w.~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d*)?")  # RFC 3986 section 3.2
+HOST = re.compile(
+    rb"(?:(?:[\w.~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+|\[([0-9A-Fa-f:.]+)\])(?::\d*)?"
+)  # RFC 3986 section 3.2
 
 Field = tuple[bytes, bytes]
 
@@ -207,4 +210,13 @@ def members(value: bytes) -> list[bytes]:
 
 @lru_cache(256)
 def is_host(host: bytes) -> bool:
-    return len(host) < 256 and HOST.fullmatch(host) is not None
+    known = HOST.fullmatch(host) if len(host) < 256 else None
+    return known is not None and (known[1] is None or _is_ipv6(known[1].decode("ascii")))
+
+
+def _is_ipv6(address: str) -> bool:
+    try:
+        IPv6Address(address)
+    except ValueError:
+        return False
+    return True
