@@ -110,6 +110,33 @@ def test_a_batch_of_ten_thousand_does_not_hold_it(ana: httpx.Client, watchdog: W
     assert watchdog.longest < HELD_SECONDS
 
 
+ROW = '{"usuario_id": 1, "venta": 999999999999999.0, "ventas_productos": 1000000}' + 30 * " " + ","
+LOTES = {
+    "good": "[" + ROW * 9999 + '{"venta": 1, "ventas_productos": 1}]',
+    "the last row bad": "[" + ROW * 9999 + '{"venta": -1, "ventas_productos": 1}]',
+    "a lone surrogate": "[" + ROW * 9999 + '{"\\ud800": 1}]',
+    "cut off": "[" + ROW * 9999,
+    "one row": "[{" + ",".join(f'"k{n}": 1.5' for n in range(29_000)) + "}]",
+    "an object": "{" + ",".join(f'"k{n}": 1.5' for n in range(29_000)) + "}",
+}
+
+
+@pytest.mark.parametrize("lote", LOTES)
+def test_several_large_batches_do_not_hold_it(ana: httpx.Client, watchdog: Watchdog, lote: str) -> None:
+    def post() -> None:
+        headers = {**ana.headers, "Content-Type": "application/json"}
+        url = f"{ana.base_url}/venta/lote"
+        assert httpx.post(url, content=LOTES[lote], headers=headers, timeout=60).status_code < 500
+
+    posts = [threading.Thread(target=post) for _ in range(4)]
+    watchdog.longest = 0
+    for sending in posts:
+        sending.start()
+    for sending in posts:
+        sending.join()
+    assert watchdog.longest < HELD_SECONDS
+
+
 def test_an_import_does_not_hold_it_while_others_ask(ana: httpx.Client, watchdog: Watchdog) -> None:
     file = b"venta,ventas_productos\n" + b"1,1\n" * 100_000
     sending = threading.Thread(

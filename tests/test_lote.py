@@ -1,5 +1,6 @@
 """Batches of sales: all of them, or none and every bad row named."""
 
+import pytest
 from conftest import problem
 
 GOOD = {"venta": 100, "ventas_productos": 1}
@@ -48,6 +49,31 @@ def test_every_bad_row_is_named_and_none_is_kept(beto, rows):
     assert [error["indice"] for error in errores[4:]] == list(range(5, 101))  # a hundred in all
     assert all(error["mensaje"] for error in errores)
     assert rows("SELECT count(*) FROM venta") == [(0,)]
+
+
+@pytest.mark.parametrize("backslashes", [1, 3])
+def test_the_row_of_a_lone_surrogate_is_named(beto, backslashes):
+    body = '[{"venta": 1, "ventas_productos": 1}, {"venta": "' + "\\" * backslashes + 'ud800"}]'
+    answer = beto.post("/venta/lote", content=body, headers={"Content-Type": "application/json"})
+    errores = problem(answer, 422, "datos_invalidos")["errores"]
+    assert {(error["indice"], error["campo"]) for error in errores} == {(1, "venta"), (1, "ventas_productos")}
+
+
+NO_JSON = ["[{}", "[{}] x", "[{]}", '{"venta": 1', '[{"venta": 01}]', b'[{"a": "\xff"}]', b'{"\xff": 1}']
+
+
+@pytest.mark.parametrize("body", NO_JSON)
+def test_what_is_no_json_is_no_batch(beto, body):
+    answer = beto.post("/venta/lote", content=body, headers={"Content-Type": "application/json"})
+    problem(answer, 400, "json_invalido")
+
+
+def test_a_row_that_says_a_field_twice_is_named(beto):
+    body = '[{"venta": 1, "ventas_productos": 1}, {"venta": 1, "venta": 2, "ventas_productos": 1}]'
+    answer = beto.post("/venta/lote", content=body, headers={"Content-Type": "application/json"})
+    assert problem(answer, 422, "datos_invalidos")["errores"] == [
+        {"indice": 1, "campo": "venta", "mensaje": "está repetido"}
+    ]
 
 
 def test_rows_of_users_that_do_not_exist_are_named(ana, beto, rows):

@@ -27,9 +27,10 @@ from core.http.messages import (
     respond,
     wrong_media,
 )
+from core.http.rows import rows_decoder
 from core.http.standing import LOOK_SECONDS, look_again
 from core.http.streams import Stream, while_connected
-from core.http.validation import Query, body_decoder, decode_form, decode_query
+from core.http.validation import Query, body_decoder, decode_form, decode_query, row_type
 from core.problems import WRONG_METHOD, Kind, Problem, forbidden
 
 if TYPE_CHECKING:  # what the process has put into the scope
@@ -143,7 +144,8 @@ class Endpoint:
         self.query_type: type[Query] | None = None
         for name in list(inspect.signature(handler).parameters)[1:]:
             self._declare(name, hints[name])
-        self._decode = body_decoder(self.body_type)
+        self._decode_rows = rows_decoder(self.body_type) if row_type(self.body_type) else None
+        self._decode = body_decoder(None if self._decode_rows else self.body_type)
         answers = get_args(self.answer) if get_origin(self.answer) is Reply else (self.answer,)
         self.lists = get_origin(answers[0]) is list
         vary = LIST_VARY if self.lists else VARY
@@ -226,6 +228,8 @@ class Endpoint:
     async def _body(self, scope: Scope, receive: Receive) -> Any:
         codings.check_plain(scope)
         media = check_media(scope, self.media)
+        if media is None and header(scope, b"content-length") not in (None, b"0"):
+            raise wrong_media(self.media)  # before 100 Continue asks for the body
         most: int = scope["services"].settings.max_body_bytes
         limit = most if self.large else min(most, SMALL_BODY)
         body = scope["body"] = await read_body(scope, receive, limit, scope["bodies"])
@@ -233,6 +237,8 @@ class Endpoint:
             raise wrong_media(self.media)
         if media == FORM:
             return decode_form(body, self.body_type)
+        if self._decode_rows:
+            return await self._decode_rows(body, scope["bodies"].turn)
         return self._decode(body)
 
 
