@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 
@@ -65,14 +65,15 @@ def site(*, sales: int, seconds: float) -> Iterator[Site]:
             yield Site(address, server.pid, url, asyncio.run(tokens(address)), seconds, sales)
         finally:
             server.terminate()
-            server.wait(60)
+            server.communicate(timeout=60)
 
 
 async def tokens(url: str) -> dict[int, str]:
     found = {}
     for user in (1, 2, 3, *range(9, 18)):
         form = f"username=u{user:06}&password={PASSWORD}".encode()
-        _, body = await Peer(url).read("POST", "/login/", form, media="application/x-www-form-urlencoded")
+        with closing(Peer(url)) as peer:
+            _, body = await peer.read("POST", "/login/", form, media="application/x-www-form-urlencoded")
         found[user] = body.decode().split('"')[3]
     return found
 

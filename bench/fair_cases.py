@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -249,7 +250,8 @@ async def registrations(site: Site) -> FairRow:
             "telefono": "26045384",
             "correo": f"nuevo{n}{time.monotonic_ns()}@example.com",
         }
-        await site.peer(x_forwarded_for="192.0.2.7").ask("POST", "/user/", user)
+        with closing(site.peer(x_forwarded_for="192.0.2.7")) as peer:
+            await peer.ask("POST", "/user/", user)
 
     login = f"username=u000011&password={PASSWORD}".encode()
     seen = Seen()
@@ -257,8 +259,9 @@ async def registrations(site: Site) -> FairRow:
         await asyncio.sleep(0.3)
         for _ in range(7):
             began = time.monotonic()
-            peer, media = site.peer(x_forwarded_for="192.0.2.8"), "application/x-www-form-urlencoded"
-            seen.statuses[await peer.ask("POST", "/login/", login, media=media)] += 1
+            media = "application/x-www-form-urlencoded"
+            with closing(site.peer(x_forwarded_for="192.0.2.8")) as peer:
+                seen.statuses[await peer.ask("POST", "/login/", login, media=media)] += 1
             seen.seconds.append(time.monotonic() - began)
     return FairRow(
         "80 registrations at once from one address",
