@@ -17,9 +17,9 @@ from core.http.validation import body_decoder
 from core.instants import Dates, MomentInFile
 from sql.ventas import Id, Importe, Productos
 
-NULL = "\\N"
+Staged = tuple[int, int, int, int, datetime | None]  # the columns of importacion
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class Renglon(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -68,7 +68,7 @@ CREATE TEMPORARY TABLE importacion (
 COPY = """
 -- ventas_import.copy: rows that the API has read and checked one by one; uses no index
 COPY importacion (linea, usuario_id, venta, ventas_productos, creacion)
-FROM STDIN
+FROM STDIN (FORMAT csv, NULL 'null')
 """
 
 REFUSED = """
@@ -118,9 +118,10 @@ async def load(
         await connection.execute(named(CREATE), prepare=False)
         async with connection.cursor() as cursor, cursor.copy(named(COPY)) as copy:
             async for rows in reader.rows(chunks):
-                lines = [staged for line, row in rows if (staged := _staged(line, row, terms, refusals))]
-                filas += len(lines)
-                await copy.write("".join(lines))
+                good = [staged for line, row in rows if (staged := _staged(line, row, terms, refusals))]
+                filas += len(good)
+                # A JSON array of numbers and a time is a line of CSV, but for its brackets.
+                await copy.write(_encode_lines(good).translate(None, b"[]"))
                 if 0 < most_rows < filas:
                     refusals.refuse(reader.line, f"pasa de {most_rows} ventas", hopeless=True)
                 if progress:
@@ -147,7 +148,7 @@ async def _one(chunk: bytes) -> AsyncIterator[bytes]:
     yield chunk
 
 
-def _staged(line: int, row: Renglon, terms: Terms, refusals: Refusals) -> str | None:
+def _staged(line: int, row: Renglon, terms: Terms, refusals: Refusals) -> Staged | None:
     """A row for COPY; None if it is refused."""
     owner = row.usuario_id or terms.default_owner
     if owner is None:
@@ -156,15 +157,9 @@ def _staged(line: int, row: Renglon, terms: Terms, refusals: Refusals) -> str | 
         refusals.refuse(line, "debe ser el suyo: las ventas de otro las importa un admin", "usuario_id")
     else:
         try:
-            creacion = NULL if row.creacion is None else _quick(terms.dates.read(row.creacion))
+            creacion = None if row.creacion is None else terms.dates.read(row.creacion)
         except ValueError as error:
             refusals.refuse(line, str(error), "creacion")
         else:
-            # Numbers and a time: nothing that COPY's text format would have to escape.
-            return f"{line}\t{owner}\t{row.venta}\t{row.ventas_productos}\t{creacion}\n"
+            return line, owner, row.venta, row.ventas_productos, creacion
     return None
-
-
-def _quick(when: datetime) -> str:
-    """RFC 3339, at a tenth of what isoformat takes."""
-    return _encode(when)[1:-1].decode()

@@ -3,7 +3,7 @@
 What cannot be read stays the text that it is, to be refused where a number or a time must be."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Literal, get_args
 
@@ -80,6 +80,19 @@ def reader(kind: Kind, dialect: Dialect) -> Read:
 def digits(cell: str) -> Cell:
     """The number in a cell of ASCII digits."""
     return int(cell) if cell.isdigit() and cell.isascii() and len(cell) <= DIGITS else cell
+
+
+def read_column(read: Read, cells: Sequence[str]) -> list[Cell | None]:
+    """What a reader makes of a column's cells; None of an empty one. Digits are read without a call for each cell."""
+    text = "".join(cells)
+    if (
+        read is digits
+        and text.isdigit()
+        and text.isascii()
+        and 0 < min(map(len, cells)) <= max(map(len, cells)) <= DIGITS
+    ):
+        return list(map(int, cells))
+    return [read(cell) if cell else None for cell in cells]
 
 
 def amount(cell: str, decimal: Decimal) -> Cell:

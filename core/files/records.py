@@ -9,6 +9,7 @@ from core.files.lines import SLICE
 from core.files.refusals import Refusals
 
 DECLARED = re.compile(r'"?sep=([;,\t|])"?', re.IGNORECASE)
+Record = tuple[int, list[str]]  # the line where it begins, and its cells
 NOT_CSV = "no es un registro CSV (RFC 4180)"
 
 
@@ -21,19 +22,26 @@ class CsvRecords:
         self._separator = ""
         self._waiting = ""
 
-    def read(self, text: str, *, last: bool) -> Iterator[tuple[int, list[str]]]:
-        """Each record that is not empty and the line where it begins; one that the text cuts waits for the next."""
+    def read(self, text: str, *, last: bool) -> Iterator[list[Record]]:
+        """The records that are not empty, in lists that end where something is no record.
+
+        One that the text cuts waits for the next."""
         lines = list(StringIO(self._waiting + text, newline="\n"))
         done = self._find_separator(lines)
         while done < len(lines) and not self._refusals.hopeless:
             begin = done
             reader = csv.reader(lines[begin:], delimiter=self._separator, strict=True)
+            records: list[Record] = []
+            good = True
             try:
                 for cells in reader:
                     if cells and (cells[0] or any(cell.strip() for cell in cells)):
-                        yield self.line + done, cells
+                        records.append((self.line + done, cells))
                     done = begin + reader.line_num
             except csv.Error:
+                good = False
+            yield records
+            if not good:
                 cut = begin + reader.line_num == len(lines) and sum(map(len, lines[done:])) < SLICE
                 if cut and not last:
                     break
