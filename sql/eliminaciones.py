@@ -8,7 +8,8 @@ from sql.usuarios import RECORD_DELETED, TO_DELETE
 MOST_AT_ONCE = 2000  # rows that an account may have to be deleted in one statement, and that one step removes
 
 LARGE = f"""
--- eliminaciones.large: whether an account has more than can go in one statement; uses venta_pkey, idempotencia_pkey
+-- eliminaciones.large: whether an account has more than can go in one statement;
+-- uses venta_usuario_id_creacion_idx, idempotencia_pkey
 SELECT (SELECT count(*)
           FROM (SELECT 1 FROM venta WHERE usuario_id = %(id)s LIMIT {MOST_AT_ONCE + 1}) AS v)
      + (SELECT count(*)
@@ -62,7 +63,7 @@ START = f"""
 
 STEP = f"""
 -- eliminaciones.step: removes some rows of one account that is deleted and that no other process is at, those after a
--- given sale; uses eliminacion_pkey, venta_pkey, idempotencia_pkey
+-- given sale; uses eliminacion_pkey, venta_pkey, venta_id_key, idempotencia_pkey
 WITH target AS MATERIALIZED (
     SELECT usuario_id
       FROM eliminacion
@@ -106,7 +107,8 @@ SELECT usuario_id, coalesce((SELECT max(id) FROM sales), 0),
 """
 
 FINISH = """
--- eliminaciones.finish: the account itself, once it has hardly anything left; uses usuario_pkey, eliminacion_pkey
+-- eliminaciones.finish: the account itself, once it has hardly anything left; uses usuario_pkey, eliminacion_pkey,
+-- venta_pkey, idempotencia_pkey, sesion_pkey, enlace_pkey, aviso_pkey
 DELETE FROM usuario
  WHERE id = %(usuario_id)s
    AND id IN (SELECT usuario_id FROM eliminacion)

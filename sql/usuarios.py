@@ -335,7 +335,7 @@ DELETE = f"""
 -- usuarios.delete: the user and, by cascade, their sales and sessions; recorded, and told to every process; the audit
 -- forgets who they were; not the last admin while there are others;
 -- uses usuario_pkey, usuario_rol_idx, sesion_pkey, venta_pkey, idempotencia_pkey, enlace_pkey, aviso_pkey,
--- auditoria_pkey, auditoria_afectado_id_idx
+-- eliminacion_pkey, auditoria_pkey, auditoria_afectado_id_idx
 {TO_DELETE}
 ), gone AS (
     DELETE FROM usuario AS u

@@ -39,12 +39,14 @@ class SaleFilters(Struct, frozen=True):
         return owner | bounds | {"minimo": self.minimo, "maximo": self.maximo}
 
 
-MATCHING = """
+BOUNDS = """
   FROM venta
  WHERE (creacion, id) < (%(antes)s::timestamptz, %(antes_id)s::bigint)
    AND (creacion, id) > (%(desde)s::timestamptz, %(desde_id)s::bigint)
    AND (%(minimo)s::bigint IS NULL OR venta >= %(minimo)s)
-   AND (%(maximo)s::bigint IS NULL OR venta <= %(maximo)s)
+   AND (%(maximo)s::bigint IS NULL OR venta <= %(maximo)s)"""
+
+MATCHING = f"""{BOUNDS}
    AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))"""
 
 MATCHING_OF_USER = f"""{MATCHING}
@@ -99,13 +101,14 @@ SELECT count(*){MATCHING_OF_USER}
 ESTIMATE = f"""
 -- ventas_list.estimate: about how many sales a list has, as the planner sees it; reads no row
 EXPLAIN (FORMAT JSON)
-SELECT id{MATCHING}
+SELECT id{BOUNDS}
 """
 
 ESTIMATE_OF_USER = f"""
 -- ventas_list.estimate_of_user: about how many sales one user's list has, as the planner sees it; reads no row
 EXPLAIN (FORMAT JSON)
-SELECT id{MATCHING_OF_USER}
+SELECT id{BOUNDS}
+   AND usuario_id = %(usuario_id)s::bigint
 """
 
 

@@ -12,6 +12,7 @@ from conftest import PASSWORD, SETTINGS, member, problem
 
 from core.auth.links import Link
 from core.auth.sealing import Keys
+from core.database.rooms import Room
 from handlers import throttle
 from sql.intentos import Limit
 
@@ -19,6 +20,7 @@ FOR_PEOPLE_AND_PROBES = {
     "/",
     "/docs",
     "/healthz",
+    "/login/deshacer",
     "/login/restablecer",
     "/panel",
     "/problemas",
@@ -115,6 +117,7 @@ def test_without_a_database_everything_says_so_at_once(connect):
         BCRYPT_ROUNDS="10",
         MAIL_URL="smtp://127.0.0.1:1",
         MAIL_FROM="ventas@example.com",
+        PUBLIC_URL="http://127.0.0.1",
     )
     now = int(time.time())
     claims = {"sub": "1", "sid": 1, "rol": "admin", "iat": now, "exp": now + 600}
@@ -125,6 +128,7 @@ def test_without_a_database_everything_says_so_at_once(connect):
         "/login/revocar": access,
         "/user/verificar": link.encode(keys, "verificacion"),
         "/login/restablecer": link.encode(keys, "recuperacion"),
+        "/login/deshacer": link.encode(keys, "deshacer"),
     }
     for (method, path), operation in operations().items():
         sent = _valid(method, path)
@@ -173,7 +177,7 @@ def test_too_many_attempts_are_refused_everywhere(ana, monkeypatch):
     for name in limits:
         monkeypatch.setattr(throttle, name, Limit(free=1, first=60, longest=60, forget=60))
     for (method, path), operation in operations().items():
-        if "429" in operation["responses"]:
+        if "demasiados_intentos" in operation["responses"].get("429", {}).get("description", ""):
             sent = _valid(method, path)
             if method in ("PATCH", "PUT"):
                 sent["json"] = sent["json"] | {
@@ -185,6 +189,20 @@ def test_too_many_attempts_are_refused_everywhere(ana, monkeypatch):
             for _ in range(3):
                 answer = _ask(ana, method, path, **sent)
             problem(answer, 429, "demasiados_intentos")
+            assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_what_is_too_much_at_once_is_told_everywhere(connect, ana, monkeypatch):
+    monkeypatch.setattr("core.database.rooms.WAITING_OF_ONE", 0)
+    monkeypatch.setattr(Room, "_full", lambda room, account: not room._waiting_of_one)
+    crowded = connect()
+    crowded.headers["authorization"] = ana.headers["authorization"]
+    heavy = {"/user": "?q=a", "/venta": "?minimo=1", "/user/{id}/venta": "?minimo=1"}
+    for (method, path), operation in operations().items():
+        if "demasiado_a_la_vez" in operation["responses"].get("429", {}).get("description", ""):
+            query = heavy.get(path, "") if method == "GET" else ""
+            answer = _ask(crowded, method, path + query, **_valid(method, path))
+            problem(answer, 429, "demasiado_a_la_vez")
             assert int(answer.headers["retry-after"]) >= 1
 
 

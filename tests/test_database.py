@@ -128,7 +128,7 @@ async def test_times_are_utc_whatever_the_database_prefers(opened: Open, rows: R
     [(name,)] = rows("SELECT current_database()")
     rows(f"ALTER DATABASE {name} SET timezone TO 'Asia/Tokyo'")
     db = await opened(prepare=prepare)
-    moment = datetime(2024, 2, 29, 12, tzinfo=UTC)
+    moment = datetime(2024, 2, 29, 12, 0, 0, 1, tzinfo=UTC)
 
     loaded = await db.one(lambda at: at, "SELECT %(at)s::timestamptz", at=moment)
 

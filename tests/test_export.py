@@ -165,7 +165,7 @@ def test_exports_leave_connections_for_the_others(connect, long, rows):
     api.headers["authorization"] = long.headers["authorization"]
     with _reading(api) as peer:
         assert peer.recv(15) == b"HTTP/1.1 200 OK"
-        problem(api.get("/venta/exportar"), 503, "servidor_ocupado")
+        problem(api.get("/venta/exportar"), 429, "demasiado_a_la_vez")
     until(lambda: api.get("/venta/exportar").status_code == 200)
 
 

@@ -25,7 +25,10 @@ def test_ten_thousand_are_recorded_and_no_more(ana, beto, rows):
     too_many = problem(ana.post("/venta/lote", json=[*batch, GOOD]), 422, "datos_invalidos")
 
     assert too_many["errores"] == [
-        {"campo": "cuerpo", "mensaje": "debe ser una lista JSON de hasta 10000 elementos"}
+        {
+            "campo": "cuerpo",
+            "mensaje": "tiene demasiados valores: debe ser una lista JSON de hasta 10000 elementos",
+        }
     ]
     kept = rows("SELECT id FROM venta WHERE usuario_id = %s ORDER BY venta DESC", beto.id)
     assert [id for (id,) in kept] == ids
