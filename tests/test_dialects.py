@@ -50,12 +50,16 @@ def read(data, decimal=None, fecha=None, charset="utf-8", *, step=1 << 16):
             yield data[start : start + step]
 
     async def rows():
-        return [row async for rows in reader.rows(chunks()) for _, row in rows]
+        return [numbered async for rows in reader.rows(chunks()) for numbered in rows]
 
-    sales = [
-        (row.venta, row.ventas_productos, row.creacion and moment(row.creacion, SHOP).isoformat())
-        for row in asyncio.run(rows())
-    ]
+    sales = []
+    for line, row in asyncio.run(rows()):
+        try:
+            creacion = row.creacion and moment(row.creacion, SHOP).isoformat()
+        except ValueError as error:  # as the import refuses it
+            reader.refusals.refuse(line, str(error), "creacion")
+        else:
+            sales.append((row.venta, row.ventas_productos, creacion))
     return sales, [(error.linea, error.campo, error.mensaje) for error in reader.refusals.errores]
 
 
