@@ -7,6 +7,10 @@ import httpx
 import pytest
 from conftest import PASSWORD, log_in, member, new_user, problem
 
+from core.auth.password_hashes import Passwords
+from core.database.rooms import Room
+from core.problems import BUSY
+
 NEW = "una clave distinta"
 RECOVERING = {"respuesta": "Si hay una cuenta con ese correo, recibirá un enlace que vence en 1 hora"}
 RESET = {"respuesta": "Contraseña cambiada correctamente; inicie sesión con ella"}
@@ -211,3 +215,17 @@ def test_it_is_recorded(site, token, rows):
 
     found = rows("SELECT usuario_id, despues FROM auditoria WHERE accion = 'password_restablecido'")
     assert found == [(0, {"estado": True, "password": "***"})]
+
+
+def test_an_address_whose_passwords_wait_already_is_told(site, token, connect, postbox, monkeypatch):
+    begin = Passwords.__init__
+
+    def without_room(passwords: Passwords, rounds: int) -> None:
+        begin(passwords, rounds)
+        passwords.room = Room(most=0, of_one=0, waiting_of_one=0, timeout=1, in_vain=BUSY)
+
+    monkeypatch.setattr(Passwords, "__init__", without_room)
+    crowded = connect(MAIL_URL=postbox.url)
+
+    problem(_reset(crowded, token), 429, "demasiado_a_la_vez")
+    assert _reset(site, token).json() == RESET
