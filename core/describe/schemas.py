@@ -1,6 +1,7 @@
 """JSON Schemas (2020-12) of the types that go over the wire, as the description shows them."""
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 Schema = dict[str, Any]
 
 TEMPLATE = "#/components/schemas/{name}"
+ASTRAL = re.compile("[\U00010000-\U0010ffff](-[\U00010000-\U0010ffff])?")
 
 
 def reference(name: str) -> Schema:
@@ -50,14 +52,15 @@ def bounded(components: dict[str, Schema], limits: Mapping[str, int]) -> dict[st
 def polished(schema: Any) -> Any:
     """A schema that says what msgspec leaves out: the type of an enumeration, that integers have 64 bits.
 
-    A default that is nothing is not said. Patterns end as ECMAScript's do: its $ is Python's \\Z."""
+    A default that is nothing is not said. Patterns are such as ECMAScript reads without its `u` flag: its $ is
+    Python's \\Z, and what lies beyond U+FFFF is left out of classes, though still refused."""
     if isinstance(schema, list):
         return [polished(value) for value in schema]
     if not isinstance(schema, dict):
         return schema
     shown = {name: polished(value) for name, value in schema.items()}
     if isinstance(shown.get("pattern"), str):
-        shown["pattern"] = shown["pattern"].removesuffix(r"\Z") + "$"
+        shown["pattern"] = ASTRAL.sub("", shown["pattern"]).removesuffix(r"\Z") + "$"
     if isinstance(shown.get("description"), str):
         shown["description"] = inspect.cleandoc(shown["description"])
     if isinstance(shown.get("enum"), list):
