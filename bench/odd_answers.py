@@ -36,6 +36,12 @@ def wrong_answers(url: str, count: int) -> Counter[str]:
     return wrong
 
 
+NOT_SPOKEN = (
+    501,
+    505,
+)  # a method, transfer coding or version that the server does not know (RFC 9110 section 15.6)
+
+
 def fault(request: OddRequest, answer: bytes) -> str:
     """What is wrong with an answer."""
     answer = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -46,7 +52,9 @@ def fault(request: OddRequest, answer: bytes) -> str:
     if not found or not ended:
         return f"{head[:40]!r}"
     status = int(found[1])
-    if status >= 500 or (status >= 400 and b"\r\ncontent-type: application/problem+json" not in head.lower()):
+    if status >= 500 and status not in NOT_SPOKEN:
+        return str(status)
+    if status >= 400 and b"\r\ncontent-type: application/problem+json" not in head.lower():
         return str(status)
     return ""
 

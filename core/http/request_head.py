@@ -25,7 +25,8 @@ CONTROLS = {b"connection", b"content-length", b"expect", b"transfer-encoding"}
 
 # RFC 9110 section 9.1 and RFC 5789; CONNECT makes tunnels, which this server does not.
 METHODS = {
-    name.encode(): name for name in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+    name.encode(): name
+    for name in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 }
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
