@@ -63,7 +63,7 @@ START = f"""
 
 STEP = f"""
 -- eliminaciones.step: removes some rows of one account that is deleted and that no other process is at, those after a
--- given sale; uses eliminacion_pkey, venta_pkey, venta_id_key, idempotencia_pkey
+-- given sale; uses venta_pkey, venta_id_key, idempotencia_pkey
 WITH target AS MATERIALIZED (
     SELECT usuario_id
       FROM eliminacion

@@ -44,7 +44,8 @@ def test_nothing_more_is_asked(api, password):
 
 @pytest.mark.parametrize("change", [{}, {"username": "norberto", "correo": "n@example.com"}])
 def test_a_change_is_held_to_the_same(ana, change):
-    ana.patch("/user/me", json={"username": "anabella", "correo": "anabella.paz@example.com"})
+    renamed = {"username": "anabella", "correo": "anabella.paz@example.com", "password_actual": PASSWORD}
+    assert ana.patch("/user/me", json=renamed).status_code == 200
     own = change.get("username", "anabella")
 
     for password, mensaje in (("12345678", COMMON), (own, OWN), ("corta", SHORT)):

@@ -32,7 +32,6 @@ SELECT n, 1 + floor(100000 * power(random(), 3)), 1000 * exp(random() * 8), 1 + 
   FROM generate_series(1, 2000000) AS n
 """
 OTHERS = [
-    "INSERT INTO eliminacion (usuario_id) SELECT n FROM generate_series(95001, 100000) AS n",
     """
 INSERT INTO sesion (usuario_id, creacion, expira)
 SELECT 1 + n % 100000, now() + (n - 90000) * interval '1 minute', now() + (n - 50000) * interval '1 minute'
