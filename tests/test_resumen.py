@@ -181,7 +181,7 @@ def test_a_bad_query_is_422(sold):
         "por=hora": "por",
         "desde=ayer": "desde",
         "hasta=2026-13-01": "hasta",
-        "limit=5": "limit",
+        "limit=0": "limit",
         "por=dia&por=mes": "por",
         "desde=0001-01-01&hasta=9999-12-31": "desde",
         "desde=1900-01-01&hasta=2026-01-01": "desde",

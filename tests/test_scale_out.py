@@ -108,6 +108,8 @@ def test_the_rules_of_shards_are_kept(cluster, rows):
 
 
 def test_there_and_back_nothing_has_changed(cluster, rows, database):
+    for column in ("telefono", "nombre", "apellido"):  # a table that comes back has been looked at
+        rows(f"ALTER TABLE usuario VALIDATE CONSTRAINT usuario_{column}_check")
     before = dump(database)
 
     cluster(FORWARD)
