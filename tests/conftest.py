@@ -368,7 +368,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(config, "workeroutput"):  # one of several processes: the first one judges
         config.workeroutput["seen"] = answers.seen()
         return
-    whole = config.args_source is config.ArgsSource.TESTPATHS and not config.option.keyword
+    whole = (
+        config.args_source is config.ArgsSource.TESTPATHS
+        and not config.option.keyword
+        and not config.option.markexpr
+    )
     if whole and not session.exitstatus and (unseen := answers.unseen()):
         print("\n\nDocumented, but no test has seen it:", *unseen, sep="\n  ")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
