@@ -168,6 +168,18 @@ async def test_a_slow_change_is_done_once(db: Database, users: list[int], rows: 
     assert rows("SELECT count(*) FROM venta WHERE id > 1000") == [(13,)]
 
 
+async def test_a_connection_borrowed_in_vain_goes_back(db: Database, users: list[int]) -> None:
+    slow = asyncio.ensure_future(db.gather(int, SLEEP, ms=600))
+    await until(lambda: batches(db, "reads") == 2)
+    gone = asyncio.ensure_future(db.gather(int, SLEEP, ms=0))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await until(lambda: db.rooms["held"].inside == 1)
+
+    assert await slow == 600
+    await until(lambda: db.rooms["held"].inside == 0)
+
+
 async def test_it_closes_once_a_slow_statement_is_answered(opened: Open) -> None:
     db = await opened()
     slow = asyncio.ensure_future(db.gather(int, SLEEP, ms=600))

@@ -217,9 +217,11 @@ class Database(Executor):
             await connection.execute(named(UNKEPT))
         return Wire(connection, prepare=self._connector.prepare, timeout=self._timeout + 1)
 
-    def _borrow(self) -> Awaitable[Wire] | None:
+    def _borrow(self) -> asyncio.Task[Wire] | None:
         """A connection of the pool for a lane whose own is slow; None while there is no room."""
-        return self._lend() if self.rooms["held"].enter(None) else None
+        if not self.rooms["held"].enter(None):
+            return None
+        return asyncio.get_running_loop().create_task(self._lend())
 
     async def _lend(self) -> Wire:
         try:

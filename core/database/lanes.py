@@ -43,7 +43,7 @@ class Lane:
     def __init__(
         self,
         connect: Callable[[], Awaitable[Wire]],
-        borrow: Callable[[], Awaitable[Wire] | None],
+        borrow: Callable[[], asyncio.Task[Wire] | None],
         held: Held,
         *,
         most: int,
@@ -62,7 +62,7 @@ class Lane:
         self._slow: Wire | None = None  # the lane's own, while the lane goes on with a borrowed one
         self._whole = asyncio.Event()  # no batch is slow
         self._whole.set()
-        self._loan: Awaitable[Wire] | None = None  # a connection that is being borrowed
+        self._loan: asyncio.Task[Wire] | None = None  # a connection that is being borrowed
         self._queues: dict[BatchStatement, deque[Asker]] = {}
         self._repeated: deque[Batch] = deque()  # which go before the queues
         self._idle = asyncio.Event()
@@ -181,9 +181,12 @@ class Lane:
 
     def _take_back(self, own: Wire) -> None:
         """The slow batch is done: the lane uses its own connection again."""
-        borrowed, self._wire, self._slow = self._wire, own, None
+        borrowed, loan = self._wire, self._loan
+        self._wire, self._slow, self._loan = own, None, None
         if borrowed:
             borrowed.close()
+        if loan:
+            loan.add_done_callback(_close_lent)
 
     def _fail(self, wire: Wire | None, batch: Batch, error: Exception, *, sent: bool = False) -> None:
         """Another try for those whom it may help; the others are told."""
@@ -205,3 +208,9 @@ class Lane:
             self._held.add((batch.statement, None), batch.askers)
         else:
             self._held.add_apart(batch.statement, batch.askers)
+
+
+def _close_lent(loan: asyncio.Task[Wire]) -> None:
+    """A connection that was borrowed and is not needed any more goes back."""
+    if not loan.cancelled() and not loan.exception():
+        loan.result().close()
