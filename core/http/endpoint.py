@@ -114,26 +114,26 @@ class Created(Struct, frozen=True):
 class Endpoint:
     """An ASGI application around one handler, and the facts that describe it."""
 
-    def __init__(self, handler: Callable[..., Awaitable[Any]], **facts: Any) -> None:
+    def __init__(self, handler: Callable[..., Awaitable[Any]], declared: "endpoint") -> None:
         self.handler = handler
         module = sys.modules[handler.__module__]
         self.tag: str = getattr(module, "TAG", module.__name__.rpartition(".")[2])
         self.name = f"{self.tag}_{handler.__name__}"
-        self.status: int = facts["status"]
-        self.also: Sequence[int] = facts["also"]
-        self.problems: Sequence[Kind] = facts["problems"]
-        self.public: bool = facts["public"]
-        self.admin: bool = facts["admin"]
-        self.media: Sequence[str] = tuple(facts["media"])
-        self.examples: Mapping[str, Any] = facts["media"] if isinstance(facts["media"], Mapping) else {}
-        self.location: str | None = facts["location"]
-        self.etag: bool = facts["etag"]
-        self.example: Struct | None = facts["example"]
-        self.produces: Sequence[str] | Mapping[str, Any] = facts["produces"]
-        self.database: bool = facts["database"]
-        self.slow: bool = facts["slow"]
-        self.any_query: bool = facts["any_query"]
-        self.large: bool = facts["large"]
+        self.status = declared.status
+        self.also = declared.also
+        self.problems = declared.problems
+        self.public = declared.public
+        self.admin = declared.admin
+        self.media = tuple(declared.media)
+        self.examples = declared.media if isinstance(declared.media, Mapping) else {}
+        self.location = declared.location
+        self.etag = declared.etag
+        self.example = declared.example
+        self.produces = declared.produces
+        self.database = declared.database
+        self.slow = declared.slow
+        self.any_query = declared.any_query
+        self.large = declared.large
         self.once: bool = getattr(handler, "once", False)
         self.streams = False
         hints = get_type_hints(handler, include_extras=True)
@@ -247,55 +247,33 @@ async def _coded(answer: Answer, coding: str) -> Answer:
     return Answer(answer.status, (*answer.headers, said), await codings.compressed(answer.body, coding))
 
 
-def endpoint(
-    *,
-    status: int = 200,
-    also: Sequence[int] = (),
-    problems: Sequence[Kind] = (),
-    public: bool = False,
-    admin: bool = False,
-    media: Sequence[str] | Mapping[str, Any] = ("application/json",),
-    location: str | None = None,
-    etag: bool = False,
-    example: Struct | None = None,
-    produces: Sequence[str] | Mapping[str, Any] = (),
-    database: bool = True,
-    slow: bool = False,
-    any_query: bool = False,
-    large: bool = False,
-) -> Callable[[Callable[..., Awaitable[Any]]], Endpoint]:
+class endpoint(Struct, frozen=True, kw_only=True):
     """Declares a handler as an endpoint.
 
     Its parameters say what it takes: an `int` is an id of the path, a `Query` the query string, any other
-    type the body, which a `Stream` gives piece by piece; its return type says what it answers with `status`.
-    `problems` are the errors that are its own. Without `public` it needs a token; with `admin`, an admin's.
-    `location` names what was created, `etag` says that the answer has one, `example` is an answer. `produces` are
-    the media types of an answer that is a Response, with the type of each where one is no text; without
-    `database` the answer needs none. What is `slow` is cancelled, queries and all, when the client hangs up. With
-    `any_query`, parameters that it does not know are ignored: mail programs and probes add theirs. A body may have
-    SMALL_BODY bytes, a `large` one as many as the settings say.
-    """
+    type the body, which a `Stream` gives piece by piece; its return type says what it answers with `status`."""
 
-    def declare(handler: Callable[..., Awaitable[Any]]) -> Endpoint:
-        return Endpoint(
-            handler,
-            status=status,
-            also=also,
-            problems=problems,
-            public=public,
-            admin=admin,
-            media=media,
-            location=location,
-            etag=etag,
-            example=example,
-            produces=produces,
-            database=database,
-            slow=slow,
-            any_query=any_query,
-            large=large,
-        )
+    status: int = 200
+    also: Sequence[int] = ()  # other statuses that are no errors
+    problems: Sequence[Kind] = ()  # the errors that are its own
+    public: bool = False  # it needs no token
+    admin: bool = False  # it needs an admin's token
+    media: Sequence[str] | Mapping[str, Any] = ("application/json",)  # of its body; with an example of each
+    location: str | None = None  # the path of what was created
+    etag: bool = False  # the answer has one
+    example: Struct | None = None  # an answer
+    produces: (
+        Sequence[str] | Mapping[str, Any]
+    ) = ()  # media types of a Response; with the type of one that is no text
+    database: bool = True  # the answer needs one
+    slow: bool = False  # it is cancelled, queries and all, when the client hangs up
+    any_query: bool = (
+        False  # parameters that it does not know are ignored: mail programs and probes add theirs
+    )
+    large: bool = False  # its body may be as long as the settings say, not only SMALL_BODY bytes
 
-    return declare
+    def __call__(self, handler: Callable[..., Awaitable[Any]]) -> Endpoint:
+        return Endpoint(handler, self)
 
 
 def at(path: str, **methods: Endpoint) -> Route:
