@@ -185,6 +185,30 @@ async def test_a_constraint_becomes_its_problem_on_a_shard_too(db: Database, row
     assert refused.value.kind.codigo == "usuario_repetido"
 
 
+@pytest.mark.parametrize("state", ["23505", "XX000"])
+@pytest.mark.parametrize("words", ['violates constraint "%s"', "viola la restricción «%s»"])
+async def test_a_workers_constraint_is_known_by_its_message(db: Database, state: str, words: str) -> None:
+    message = words % "usuario_username_key_102008"
+    told = f"DO $$ BEGIN RAISE '{message}' USING ERRCODE = '{state}'; END $$"
+
+    with pytest.raises(ConstraintViolated, match="el username ya está en uso"):
+        await db.run(told)
+
+
+async def test_a_workers_sequence_behind_its_table_is_known_by_its_message(db: Database) -> None:
+    told = """DO $$ BEGIN RAISE 'duplicate "sesion_pkey_102040"' USING ERRCODE = '23505'; END $$"""
+
+    assert await refusal(db.run(told)) == "bd_numeracion"
+
+
+async def test_a_worker_that_is_away_is_a_503(db: Database) -> None:
+    away = "failure on connection marked as essential: worker-1:5432"
+
+    assert await refusal(db.run(f"DO $$ BEGIN RAISE '{away}' USING ERRCODE = 'XX000'; END $$")) == (
+        "bd_no_disponible"
+    )
+
+
 async def test_a_transaction_is_all_or_nothing(db: Database, rows: Rows) -> None:
     with pytest.raises(ConstraintViolated):
         async with db.transaction() as tx:
@@ -209,6 +233,7 @@ async def test_a_transaction_is_all_or_nothing(db: Database, rows: Rows) -> None
         ("57P01", "bd_reiniciando"),
         ("57P03", "bd_reiniciando"),
         ("58030", "bd_no_disponible"),
+        ("CIINF", "bd_no_disponible"),
     ],
 )
 async def test_what_postgresql_cannot_do_now_is_a_503_that_says_why(

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg.errors import UniqueViolation
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from core.problems import (
@@ -40,8 +39,11 @@ BY_STATE: dict[str | None, Kind] = {
     "57P01": DB_RESTARTING,  # admin_shutdown
     "57P02": DB_RESTARTING,  # crash_shutdown
     "57P03": DB_RESTARTING,  # cannot_connect_now
+    "CIINF": DB_AWAY,  # a worker of a cluster went away with what an earlier part of the statement had found
 }
 NUMBERED = re.compile(r"_(pkey|id_key)(_\d+)?$")  # a sequence gave the id, so it is behind its table
+# A worker's error has its constraint in its message alone; the words around it are of the server's language.
+TOLD = re.compile(r"""["«„“](\w+_(?:key|pkey|fkey|check)_\d+)["»“”]""")
 BY_CLASS: dict[type[Exception], Kind] = {
     PoolTimeout: DB_POOL,
     TooManyRequests: BUSY,
@@ -54,6 +56,7 @@ BY_TEXT = {  # libpq gives no SQLSTATE for a refused connection
     "remaining connection slots": DB_POOL,
     "read-only": DB_READ_ONLY,
 }
+ESSENTIAL = "marked as essential"  # how a cluster says, as an internal error, that one of its nodes is away
 
 
 def problem_of(error: Exception) -> Exception:
@@ -69,16 +72,22 @@ def _problem_of(error: Exception) -> Exception:
         return DatabaseUnavailable(DB_SLOW)
     if not isinstance(error, psycopg.Error):
         return error
-    if isinstance(error, UniqueViolation) and NUMBERED.search(error.diag.constraint_name or ""):
-        return DatabaseUnavailable(DB_BEHIND)
-    if isinstance(error, psycopg.IntegrityError) and error.diag.constraint_name:
-        return violated(error.diag.constraint_name)
+    if constraint := _constraint(error):
+        return DatabaseUnavailable(DB_BEHIND) if NUMBERED.search(constraint) else violated(constraint)
     if kind := BY_STATE.get(error.sqlstate) or BY_CLASS.get(type(error)):
         return DatabaseUnavailable(kind)
-    if isinstance(error, psycopg.OperationalError) or out_of_step(error):
+    if isinstance(error, psycopg.OperationalError) or out_of_step(error) or ESSENTIAL in str(error):
         kinds = [kind for words, kind in BY_TEXT.items() if words in str(error)]
         return DatabaseUnavailable(kinds[0] if kinds else DB_AWAY)
     return error
+
+
+def _constraint(error: psycopg.Error) -> str:
+    """The name of the violated constraint, empty when there is none. A cluster tells some as internal errors."""
+    if not isinstance(error, psycopg.IntegrityError | psycopg.InternalError):
+        return ""
+    told = TOLD.search(error.diag.message_primary or "")
+    return error.diag.constraint_name or (told[1] if told else "")
 
 
 def unanswered(error: Exception) -> bool:
