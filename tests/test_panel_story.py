@@ -259,5 +259,5 @@ def test_it_fits_a_phone(chromium, ana, api, place):
         page = phone.new_page()
         log_in(page, "ana")
         page.goto(f"/panel#/{place}")
-        page.locator("[aria-busy=false], .rows, .drop").first.wait_for()
+        page.locator("[aria-busy=false], .rows, .drop, tbody tr").first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") == browsers.PHONE["width"]
