@@ -13,3 +13,10 @@ class Condition(Struct, frozen=True):
 
 
 ALWAYS = Condition()
+
+
+class Change(Struct, frozen=True):
+    """How a conditional change ended: was there a row, and did it still have the version asked for."""
+
+    found: bool
+    changed: bool

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from core.database.database import Database
+from core.database.database import Database, Runner
 from core.problems import DatabaseUnavailable
 from core.process.services import Services
 from sql import replication
-from sql.ventas import Runner
 
 LOOKS = 5
 PAUSE_SECONDS = 0.01

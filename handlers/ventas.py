@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from msgspec import UNSET, UnsetType
 
+from core.condition import Change
 from core.http.conditional import condition, moved_on, tagged
 from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
 from core.http.validation import Body
@@ -26,7 +27,7 @@ from handlers.keyset_pages import make_cursor, page_headers, read_cursor
 from handlers.read_database import reading
 from handlers.ventas_filters import SalesQuery, UserSalesQuery, filters, owner, whose
 from sql import usuarios, ventas, ventas_list
-from sql.ventas import Change, Id, Importe, Productos, Span, Venta
+from sql.ventas import Id, Importe, Productos, Span, Venta
 from sql.ventas_list import SalePlace
 
 LIST = "ventas"

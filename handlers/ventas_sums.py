@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta
 
+from core.database.database import Runner
 from core.http.endpoint import Reply, Request, endpoint
 from core.instants import end_of
 from core.periods import periods
@@ -14,7 +15,6 @@ from handlers.keyset_pages import PageQuery, make_cursor, page_headers, read_cur
 from handlers.read_database import reading
 from handlers.ventas_filters import Seller, whose
 from sql import ventas_sums
-from sql.ventas import Runner
 from sql.ventas_sums import FIRST_SELLER, MOST_ROWS, SellerPlace, Suma, TooManyRows
 
 TAG = "resumen"

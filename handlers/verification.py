@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from core.database.database import Database, Pooled, Transaction
+from core.database.database import Runner
 from core.http.endpoint import Answer, Answered, Reply, Request, endpoint
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
@@ -38,7 +38,7 @@ async def send(request: Request) -> Reply[Answered]:
     return Reply(SENT)
 
 
-async def mail(services: Services, db: Database | Pooled | Transaction, usuario_id: int) -> None:
+async def mail(services: Services, db: Runner, usuario_id: int) -> None:
     """Has the mail sent that verifies a new correo, where mail can be sent at all."""
     if services.mail and await enlaces.verify(db, usuario_id, again=False):
         services.mail.waiting.set()

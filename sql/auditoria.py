@@ -7,10 +7,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from core.caller import Origin
-from core.database.database import Database, Pooled, Transaction
+from core.database.database import Runner
 from core.instants import Instant
-
-Runner = Database | Pooled | Transaction
 
 Accion = Literal[
     "admin_nombrado",

@@ -8,11 +8,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from core.database.database import Database, Transaction
+from core.database.database import Runner, Transaction
 from core.problems import violated
 from sql.enlaces import kept
-
-Runner = Database | Transaction
 
 Tipo = Literal["correo", "password"]
 

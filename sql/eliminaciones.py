@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from core.database.database import Database, Transaction
+from core.database.database import Database, Runner
 from sql.usuarios import RECORD_DELETED, TO_DELETE
 
 MOST_AT_ONCE = 2000  # rows that an account may have to be deleted in one statement, and that one step removes
@@ -123,7 +123,7 @@ class RemovalStep(Struct, frozen=True):
     last: bool
 
 
-async def large(db: Database | Transaction, id: int) -> bool:
+async def large(db: Runner, id: int) -> bool:
     """Whether an account has more than can be deleted in one statement."""
     return bool(await db.one(bool, LARGE, id=id))
 

@@ -5,9 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from core.database.database import Database, Pooled, Transaction
-
-Runner = Database | Pooled | Transaction
+from core.database.database import Runner, Transaction
 
 Tipo = Literal["verificacion", "recuperacion"]
 

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from core.database.database import Database, Pooled, Transaction
-
-Runner = Database | Pooled | Transaction
+from core.database.database import Runner
 
 
 class Limit(Struct, frozen=True):

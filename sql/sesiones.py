@@ -3,10 +3,8 @@
 from msgspec import Struct, structs
 
 from core.caller import Origin, Rol
-from core.database.database import Database, Pooled, Transaction
+from core.database.database import Runner
 from core.instants import Instant
-
-Runner = Database | Pooled | Transaction
 
 
 class Opened(Struct, frozen=True):

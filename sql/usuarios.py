@@ -8,13 +8,11 @@ from msgspec import Struct, structs
 from core.addresses import spellings
 from core.caller import Origin, Rol
 from core.condition import ALWAYS, Condition
-from core.database.database import Database, Pooled, Transaction
+from core.database.database import Runner
 from core.instants import Instant
 from core.problems import violated
 from sql import avisos
 from sql.auditoria import Accion
-
-Runner = Database | Pooled | Transaction
 
 NOTICES = 5  # mails a day at most that tell one user of new passwords
 COLUMNS = (

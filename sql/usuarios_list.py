@@ -3,7 +3,8 @@
 from msgspec import Struct
 
 from core.caller import Rol
-from sql.usuarios import Publico, Runner
+from core.database.database import Runner
+from sql.usuarios import Publico
 
 
 class ChosenUsers(Struct, frozen=True):

@@ -7,12 +7,11 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from core.caller import Origin
-from core.condition import Condition
-from core.database.database import Database, Pooled, Transaction
+from core.condition import Change, Condition
+from core.database.database import Runner
 from core.instants import Instant
 from sql.auditoria import Accion
 
-Runner = Database | Pooled | Transaction
 Span = tuple[datetime, datetime]
 
 MAX_ID = 2**63 - 1
@@ -40,13 +39,6 @@ class VersionedSale(Struct, frozen=True):
     @staticmethod
     def of(version: int, *columns: object) -> "VersionedSale":
         return VersionedSale(version, Venta(*columns))  # type: ignore[arg-type]
-
-
-class Change(Struct, frozen=True):
-    """How a conditional change ended: was there a row, and did it still have the version asked for."""
-
-    found: bool
-    changed: bool
 
 
 class Insertion(Struct, frozen=True):

@@ -5,7 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from sql.ventas import MAX_ID, Runner, Venta
+from core.database.database import Runner
+from sql.ventas import MAX_ID, Venta
 
 Orden = Literal["creacion", "-creacion"]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sql.ventas import Runner
+from core.database.database import Runner
 
 T = TypeVar("T")
 

@@ -271,6 +271,9 @@ class Database(Executor):
             log.warning("%s waits for a lock of the processes %s", name_of(sql), pids)
 
 
+Runner = Database | Pooled | Transaction  # what a statement is given to run on
+
+
 @asynccontextmanager
 async def open_database(
     url: str,

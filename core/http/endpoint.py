@@ -34,7 +34,7 @@ from core.http.validation import Query, body_decoder, decode_form, decode_query,
 from core.problems import WRONG_METHOD, Kind, Problem, forbidden
 
 if TYPE_CHECKING:  # what the process has put into the scope
-    from core.database.database import Database, Pooled, Transaction
+    from core.database.database import Runner
     from core.process.services import Services
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class Request(HTTPConnection):
         return services
 
     @property
-    def db(self) -> "Database | Pooled | Transaction":
+    def db(self) -> "Runner":
         return self.scope.get("db") or self.services.db
 
     @property
