@@ -89,7 +89,7 @@ GRANT SELECT,
    ON sesion TO ventas_app;
 
 GRANT SELECT,
-      INSERT (usuario_id, clave),
+      INSERT (usuario_id, clave, huella, estado, cabeceras, cuerpo),
       UPDATE (creacion, expira, huella, estado, cabeceras, cuerpo),
       DELETE
    ON idempotencia TO ventas_app;

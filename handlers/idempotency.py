@@ -4,12 +4,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import wraps
+from functools import cache, wraps
 from hashlib import sha256
 from typing import Any
 
+from msgspec import structs
+
 from core.database.database import Transaction
-from core.http.endpoint import Answer, Request
+from core.http.endpoint import Answer, Created, Endpoint, Request
 from core.http.forms import FORM_DATA, FormFile
 from core.http.messages import header
 from core.http.streams import Stream
@@ -24,7 +26,7 @@ from core.problems import (
     invalid,
 )
 from sql import idempotencia
-from sql.idempotencia import Guardada
+from sql.idempotencia import UNKNOWN_ID, Claim, Guardada, KeyTaken
 
 Handler = Callable[..., Awaitable[Any]]
 
@@ -52,12 +54,60 @@ def once(handler: Handler) -> Handler:
                 answer = request.endpoint.answer_with(await handler(request, **arguments), request.scope)
                 await idempotencia.store(tx, user, clave, _pack(await _fingerprint(request), answer))
                 return answer
-        if first.huella != await _fingerprint(request):
-            raise Problem(KEY_REUSED, "Esta Idempotency-Key ya se usó con otra petición")
-        return _unpack(first)
+        return _again(first, await _fingerprint(request))
 
     repeatable.once = True  # type: ignore[attr-defined]
     return repeatable
+
+
+def once_as(respuesta: str) -> Callable[[Handler], Handler]:
+    """As `once`, for a handler that makes one row by a statement that claims the key too: one round trip.
+
+    The handler gives the statement what `claim` says, and answers Created(respuesta, id)."""
+
+    def declare(handler: Handler) -> Handler:
+        @wraps(handler)
+        async def repeatable(request: Request, **arguments: Any) -> Any:
+            clave = _key(request)
+            if clave is None:
+                return await handler(request, **arguments)
+            user, huella = request.caller.id, await _fingerprint(request)
+            answer = _created(request.endpoint, respuesta, request.prefix)
+            request.scope["claim"] = Claim(user, clave, structs.replace(answer, huella=huella))
+            async with _turn(request, clave):
+                try:
+                    return await handler(request, **arguments)
+                except KeyTaken:
+                    first = await idempotencia.stored(request.db, user, clave)
+                except DatabaseUnavailable as error:
+                    raise _in_use() if error.kind is DB_SLOW else error from None
+            if first is None:  # it expired a moment ago
+                raise _in_use()
+            return _again(first, huella)
+
+        repeatable.once = True  # type: ignore[attr-defined]
+        return repeatable
+
+    return declare
+
+
+def claim(request: Request) -> Claim | None:
+    """The key that a handler's statement is to claim, within `once_as`; None when the request has none."""
+    found: Claim | None = request.scope.get("claim")
+    return found
+
+
+@cache
+def _created(endpoint: Endpoint, respuesta: str, prefix: str) -> Guardada:
+    """What a request that makes a row gets, before the row has an id and whoever asks."""
+    return _pack(b"", endpoint.answer_with(Created(respuesta, UNKNOWN_ID), {"prefix": prefix}))
+
+
+def _again(first: Guardada, huella: bytes) -> Answer:
+    """The first answer. Raises Problem 422 when it was another request's."""
+    if first.huella != huella:
+        raise Problem(KEY_REUSED, "Esta Idempotency-Key ya se usó con otra petición")
+    return _unpack(first)
 
 
 def _key(request: Request) -> str | None:

@@ -22,11 +22,11 @@ from core.problems import (
     invalid,
 )
 from handlers.days import zone_of
-from handlers.idempotency import once
+from handlers.idempotency import claim, once_as
 from handlers.keyset_pages import make_cursor, page_headers, read_cursor
 from handlers.read_database import reading
 from handlers.ventas_filters import SalesQuery, UserSalesQuery, filters, owner, whose
-from sql import usuarios, ventas, ventas_list
+from sql import usuarios, ventas, ventas_list, ventas_once
 from sql.ventas import Id, Importe, Productos, Span, Venta
 from sql.ventas_list import SalePlace
 
@@ -57,7 +57,7 @@ class VentaChanges(Body, frozen=True):
 
 
 @endpoint(status=201, location="/venta/{id}", problems=[FORBIDDEN, NO_USER], example=Created(CREATED, 9))
-@once
+@once_as(CREATED)
 async def create(request: Request, new: NewVenta) -> Created:
     """Record a sale.
 
@@ -66,7 +66,11 @@ async def create(request: Request, new: NewVenta) -> Created:
     seller = new.usuario_id or caller.id
     if seller != caller.id and not caller.admin:
         raise forbidden()
-    id = await ventas.insert(request.db, seller, new.venta, new.ventas_productos)
+    sale = seller, new.venta, new.ventas_productos
+    if key := claim(request):
+        id = await ventas_once.insert(request.db, key, *sale)
+    else:
+        id = await ventas.insert(request.db, *sale)
     if id is None:
         raise bad_token() if seller == caller.id else no_user(str(seller))
     return Created(CREATED, id)

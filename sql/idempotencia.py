@@ -1,9 +1,13 @@
 """Statements on idempotencia (migrations/0004_create_idempotencia.sql)."""
 
+from hashlib import sha256
+
 import msgspec
 from msgspec import Struct
 
-from core.database.database import Database, Transaction
+from core.database.database import Database, Runner, Transaction
+
+UNKNOWN_ID = 2**63 - 1  # stands in an answer that is written before its row has an id
 
 
 class Guardada(Struct, frozen=True):
@@ -14,6 +18,34 @@ class Guardada(Struct, frozen=True):
     cabeceras: list[tuple[str, str]]
     cuerpo: bytes
 
+
+class Claim(Struct, frozen=True):
+    """What a statement takes to claim a key and to keep the answer, where UNKNOWN_ID stands for the new row's id."""
+
+    usuario_id: int
+    clave: str
+    answer: Guardada
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        return {
+            "turno": turn_of(self.usuario_id, self.clave),
+            "quien": self.usuario_id,
+            "clave": self.clave,
+            **_columns(self.answer),
+            "cuerpo": self.answer.cuerpo.decode(),
+        }
+
+
+class KeyTaken(Exception):
+    """The key is another request's, or this one's from before: its answer is stored."""
+
+
+TURN = """
+-- idempotencia.turn: waits for whoever is at work with a key; nobody else then is, until the transaction ends;
+-- uses no index
+SELECT pg_advisory_xact_lock(%(turno)s::bigint)
+"""
 
 CLAIM = """
 -- idempotencia.claim: takes a new or expired key for a request, after waiting for whoever has it now;
@@ -53,28 +85,36 @@ DELETE FROM idempotencia
 """
 
 
+def turn_of(usuario_id: int, clave: str) -> int:
+    """The number of the advisory lock that stands for a key while a transaction is at work with it."""
+    digest = sha256(f"{usuario_id} {clave}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
 async def claim(tx: Transaction, usuario_id: int, clave: str) -> bool:
     """Whether the key is this transaction's; if not, its answer is stored.
 
     Raises ConstraintViolated when the user is gone, and DatabaseUnavailable (DB_SLOW) when whoever has the
     key takes too long."""
+    await tx.run(TURN, turno=turn_of(usuario_id, clave))
     return bool(await tx.run(CLAIM, usuario_id=usuario_id, clave=clave))
 
 
-async def stored(tx: Transaction, usuario_id: int, clave: str) -> Guardada | None:
-    return await tx.one(Guardada, STORED, usuario_id=usuario_id, clave=clave)
+async def stored(db: Runner, usuario_id: int, clave: str) -> Guardada | None:
+    return await db.one(Guardada, STORED, usuario_id=usuario_id, clave=clave)
 
 
 async def store(tx: Transaction, usuario_id: int, clave: str, answer: Guardada) -> None:
-    await tx.run(
-        STORE,
-        usuario_id=usuario_id,
-        clave=clave,
-        huella=answer.huella,
-        estado=answer.estado,
-        cabeceras=msgspec.json.encode(answer.cabeceras).decode(),
-        cuerpo=answer.cuerpo,
-    )
+    await tx.run(STORE, usuario_id=usuario_id, clave=clave, **_columns(answer))
+
+
+def _columns(answer: Guardada) -> dict[str, object]:
+    return {
+        "huella": answer.huella,
+        "estado": answer.estado,
+        "cabeceras": msgspec.json.encode(answer.cabeceras).decode(),
+        "cuerpo": answer.cuerpo,
+    }
 
 
 async def sweep(db: Database) -> int:

@@ -13,6 +13,7 @@ from core.database.errors import problem_of
 from core.database.naming import named
 from core.database.wire import Columns
 
+TRIES, WAITS = "pg_try_advisory_xact_lock", "pg_advisory_xact_lock"
 READ = re.compile(r"(\s|--.*\n)*SELECT\b")
 
 
@@ -48,13 +49,13 @@ class BatchStatement:
     """A statement written for a batch: each parameter is an array with one element per asker.
 
     Its first column is `n`, the 1-based position of the asker that the row is for. What it locks it locks with SKIP
-    LOCKED: an asker who would have to wait for a row gets one whose second column is null. `patient` is the same
-    statement, which waits."""
+    LOCKED or by TRIES: an asker who would have to wait gets a row whose second column is null; its third, if there is
+    one, is what the asker waits for, else that is the first parameter. `patient` is the same statement, which waits."""
 
     def __init__(self, sql: str) -> None:
         self.names: list[str] = []
         self.skips = " SKIP LOCKED" in sql
-        self.patient = sql.replace(" SKIP LOCKED", "")
+        self.patient = sql.replace(" SKIP LOCKED", "").replace(TRIES, WAITS)
         self.sql = re.sub(r"%%|%\((\w+)\)s", self._placeholder, named(sql)).encode()
 
     def _placeholder(self, match: re.Match[str]) -> str:
@@ -81,6 +82,12 @@ class Asker(Struct, gc=False):
     answer: asyncio.Future[list[Columns]]
     elements: list[bytes]
     arrived: float
+    obstacle: bytes | None = None  # what a statement said that it would have to wait for
+
+    @property
+    def behind(self) -> bytes:
+        """What it waits for, once it is held up: those behind the same thing wait together."""
+        return self.obstacle or (self.elements[0] if self.elements else b"")
 
     def tell(self, rows: list[Columns]) -> None:
         if not self.answer.done():
@@ -108,6 +115,8 @@ def hand_out(askers: Sequence[Asker], rows: Iterable[Columns], *, skips: bool = 
     held = []
     for asker, theirs in zip(askers, found, strict=True):
         if theirs and theirs[0][1] is None:
+            if theirs[0][2:]:
+                asker.obstacle = b"%d" % theirs[0][2]
             held.append(asker)
         else:
             asker.tell(theirs)

@@ -15,8 +15,8 @@ FIRST_PATIENCE = (
     0.2  # seconds that a group first waits for a lock; each time it is held up again, four times as long
 )
 
-# A statement, and the value of its first parameter by which askers are told apart: a sale's owner. None when a table
-# is locked: then every asker of the statement is held up.
+# A statement, and what its askers are held up by: a sale's owner, a key. None when a table is locked: then every asker
+# of the statement is held up.
 Key = tuple[BatchStatement, bytes | None]
 Run = Callable[[Key, Sequence[Asker], float], Awaitable[list[Columns]]]
 
@@ -54,7 +54,7 @@ class Held:
     def add_apart(self, statement: BatchStatement, askers: Iterable[Asker]) -> None:
         """As add, for askers each of whom may be held up by another row."""
         for asker in askers:
-            self.add((statement, asker.elements[0] if asker.elements else b""), [asker])
+            self.add((statement, asker.behind), [asker])
 
     def key_of(self, statement: BatchStatement, elements: Sequence[bytes]) -> Key | None:
         """The key of the group that a new asker would have to wait with, if there is one."""
@@ -75,7 +75,7 @@ class Held:
             try:
                 rows = await self._run(key, askers, patience)
             except LockNotAvailable:
-                if key[1] is None and len({asker.elements[0] for asker in askers if asker.elements}) > 1:
+                if key[1] is None and len({asker.behind for asker in askers}) > 1:
                     self.add_apart(key[0], askers)
                 else:
                     waiting.extendleft(reversed(askers))
