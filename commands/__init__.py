@@ -1,1 +1,1 @@
-"""The command line: `python app.py` and its commands."""
+"""The command line: `scripts/serve` and its commands."""

@@ -14,7 +14,7 @@ SOURCES = ("app.py", "background", "commands", "core", "handlers", "sql")
 def callers(commands: Iterable[str]) -> dict[str, list[str]]:
     """For each function, class or constant, as `module.name`, the entries that lead to it.
 
-    An entry is a call of the API (`GET /user/{id}`), a command, whose function has its name (`python app.py
+    An entry is a call of the API (`GET /user/{id}`), a command, whose function has its name (`scripts/ventas
     create-admin`: `_create_admin`), `any request with a token`, or `in the background`."""
     names = references(CHECKOUT, SOURCES)
     found: defaultdict[str, list[str]] = defaultdict(list)
@@ -34,7 +34,7 @@ def _entries(names: Iterable[str], commands: Iterable[str]) -> Iterator[tuple[st
     for command in commands:
         function = re.compile(rf"commands\.\w+\._{command.replace('-', '_')}")
         for name in filter(function.fullmatch, names):
-            yield f"python app.py {command}", name, ""
+            yield f"scripts/ventas {command}", name, ""
 
 
 def _calls() -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The command line: `python app.py` and its subcommands."""
+"""The command line: `scripts/ventas` and its subcommands."""
 
 import argparse
 import os
@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from msgspec import structs
+from uvicorn.config import STARTUP_FAILURE
 
-from commands import accounts, migrate, odd_names, queries, retention, serve, transfer
+from commands import accounts, fresh, migrate, odd_names, queries, retention, serve, transfer
 from core.local.embedded import EmbeddedPostgresError, temporary_postgres
 from core.migrating.migrations import MigrationError
 from core.process import start
@@ -19,6 +20,7 @@ from sql import auditoria_months, auditoria_retention
 
 DESCRIPTION = "The API over PostgreSQL for users and their sales. Without a command it serves."
 
+OPTIONS = ("-h", "--help", "--reload", "--fresh", "--yes")
 INTERRUPTED = 130  # as shells say it
 FILES = {"import": "import the sales of a file", "export": "export sales to a file"}
 ACCOUNTS = {"create-admin": "make an admin", "revoke": "end every session of a user"}
@@ -27,9 +29,13 @@ ACCOUNTS = {"create-admin": "make an admin", "revoke": "end every session of a u
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 refused or failed, 2 not a command,
     130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python app.py", description=DESCRIPTION)
-    parser.set_defaults(run=_serve, reload=False)
+    parser = argparse.ArgumentParser(prog="scripts/ventas", description=DESCRIPTION)
+    parser.set_defaults(run=_serve, reload=False, fresh=False, yes=False)
     parser.add_argument("--reload", action="store_true", help="start again when the code changes")
+    parser.add_argument(
+        "--fresh", action="store_true", help="delete the data of this machine's own PostgreSQL first; asks"
+    )
+    parser.add_argument("--yes", action="store_true", help="delete them without asking")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     migrating = commands.add_parser("migrate", help="apply, show or undo migrations")
     migrate.add_arguments(migrating)
@@ -53,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     statements = commands.add_parser("queries", help="show every SQL statement, and its plan")
     queries.add_arguments(statements)
     statements.set_defaults(run=partial(_queries, commands.choices))
-    chosen = parser.parse_args(arguments)
+    chosen = _parsed(parser, sys.argv[1:] if arguments is None else arguments)
     try:
         code: int = chosen.run(start.load_settings(os.environ), chosen)
     except (StartError, EmbeddedPostgresError, MigrationError) as error:
@@ -64,8 +70,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments, after a look at the first: argparse takes the value of an unknown option for a command."""
+    first = arguments[0] if arguments else ""
+    if first.startswith("-") and first not in OPTIONS:
+        parser.error(
+            f"there is no option {first}; settings are in the environment or in .env, such as PORT=8001"
+        )
+    return parser.parse_args(arguments)
+
+
 def _serve(settings: Settings, chosen: argparse.Namespace) -> int:
-    return serve.serve(settings, reload=chosen.reload)
+    if chosen.fresh and (code := fresh.run(settings, yes=chosen.yes)):
+        return code
+    try:
+        return serve.serve(settings, reload=chosen.reload)
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return STARTUP_FAILURE
 
 
 def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
@@ -76,7 +98,7 @@ def _migrate(settings: Settings, chosen: argparse.Namespace) -> int:
             auditoria_retention.agree(url, settings.audit_months)
         if chosen.status or chosen.dry_run:
             for name in auditoria_retention.due(url, settings.audit_months):
-                print(f"-- {name} was kept long enough: `python app.py retention` drops it")
+                print(f"-- {name} was kept long enough: `scripts/ventas retention` drops it")
         return code
 
 

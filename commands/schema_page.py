@@ -9,7 +9,7 @@ from sql.schema import Constraint, Index, Table, TableColumn
 INTRODUCTION = """\
 # Schema
 
-The tables as the [migrations](migrations.md) make them. `python app.py queries --markdown` writes this page; a test
+The tables as the [migrations](migrations.md) make them. `scripts/ventas queries --markdown` writes this page; a test
 holds it current. What the API refuses, a constraint refuses too: plain SQL cannot make a row that the API could not.
 Who may do what with them is in [roles.sql](roles.sql); the migration tool's own tables are in
 [migrations.md](migrations.md#where-it-is-kept).

@@ -1,16 +1,19 @@
 """The server: one process, several, or one that starts again when the code changes."""
 
+import errno
 import os
 import socket
-import sys
+from functools import partial
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import ChangeReload, Multiprocess
 
+from commands.announcement import announce, say_where_the_data_are
+from core.process.application import StartError
 from core.process.settings import Settings
 
-# As in the Procfile. Whoever keeps connections to us, such as Heroku's router (90 seconds), must close them first.
+# Whoever keeps connections to us, such as Heroku's router (90 seconds), must close them first.
 OPTIONS: dict[str, object] = {
     "http": "core.http.connection:Connection",
     "loop": "uvloop",
@@ -24,42 +27,70 @@ OPTIONS: dict[str, object] = {
 
 
 def serve(settings: Settings, *, reload: bool) -> int:
-    """Serves until a signal; returns the exit code: 0, or that of a server that could not start."""
-    options = OPTIONS | {"host": settings.host, "port": settings.port}
+    """Serves until a signal; returns the exit code: 0, or that of a server that could not start.
+
+    Raises StartError where it cannot listen."""
     if reload:
         os.environ.setdefault("DRAIN_SECONDS", "0")
-        uvicorn.run("app:app", **options, reload=True)  # type: ignore[arg-type]
+    listener = listening_socket(settings)
+    say_where_the_data_are(settings)
+    config = uvicorn.Config("app:app", **OPTIONS, workers=settings.web_concurrency, reload=reload)  # type: ignore[arg-type]
+    announced = partial(announce, listener, settings)
+    if reload:
+        announced()
+        ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
         return 0
-    config = uvicorn.Config("app:app", **options, workers=settings.web_concurrency)  # type: ignore[arg-type]
-    if settings.web_concurrency == 1:
-        server = _Announcing(config)
-        server.run()
-        return 0 if server.started else STARTUP_FAILURE
-    listener = config.bind_socket()
-    listener.listen(config.backlog)  # who comes before the processes are up waits
-    _announce(listener)
-    supervisor = Multiprocess(config, sockets=[listener])
-    supervisor.run()
-    failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
-    return STARTUP_FAILURE if failed else 0
+    if settings.web_concurrency > 1:
+        supervisor = _AnnouncingSupervisor(config, listener, announced)
+        supervisor.run()
+        failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
+        return STARTUP_FAILURE if failed else 0
+    server = _AnnouncingServer(config, announced)
+    server.run(sockets=[listener])
+    return 0 if server.started else STARTUP_FAILURE
 
 
-class _Announcing(uvicorn.Server):
-    """Says where it listens, once it does."""
+def listening_socket(settings: Settings) -> socket.socket:
+    """The socket at HOST and PORT; who comes before the server is up waits in it.
+
+    Raises StartError with one line that says what to do."""
+    host, port = settings.host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise StartError(
+                f"PORT: {port} is in use by another program; stop that one, or choose another: PORT={port + 1}"
+            ) from None
+        if error.errno == errno.EACCES:
+            raise StartError(f"PORT: only root may listen on {port}; choose 1024 or higher") from None
+        raise StartError(
+            f"HOST: {host} is no address of this machine; 127.0.0.1 is for this machine alone, 0.0.0.0 for all"
+        ) from None
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Says where it listens, once it answers."""
+
+    def __init__(self, config: uvicorn.Config, announced: partial[None]) -> None:
+        super().__init__(config)
+        self._announced = announced
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for server in self.servers:
-            _announce(server.sockets[0])
+        self._announced()
 
 
-def _announce(listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - only compared
-    sys.stdout.write(f"""\
-Listening on {url}  (Ctrl-C stops it)
-Docs         {url}/docs
-Try          curl {url}/user/ -H 'Content-Type: application/json' -d '{{"username": "ana", "password": "123",
-               "nombre": "Ana", "apellido": "Paz", "telefono": 2604538424, "correo": "ana@example.com"}}'
-""")
-    sys.stdout.flush()
+class _AnnouncingSupervisor(Multiprocess):
+    """Says where the processes listen, once one of them answers."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, announced: partial[None]) -> None:
+        super().__init__(config, sockets=[listener])
+        self._announced: partial[None] | None = announced
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        if self._announced and any(process.is_ready() for process in self.processes):
+            self._announced()
+            self._announced = None

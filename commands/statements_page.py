@@ -8,12 +8,12 @@ from sql.catalogue import Statement
 INTRODUCTION = """\
 # Statements
 
-Everything that the application asks of its database. `python app.py queries --markdown` writes this page; tests hold
+Everything that the application asks of its database. `scripts/ventas queries --markdown` writes this page; tests hold
 that it is current, that no other statement runs, and that on 100,000 users and 2,000,000 sales each plan uses the
 indexes named here, reads no large table from end to end and sorts no large set, unless it says so here.
 
 - A statement's name opens its text, which shows it in `pg_stat_activity`, and ends it, for `pg_stat_statements`.
-- `python app.py queries --plan NAME` prints its plan on the database of `DATABASE_URL`, as the application runs it: in
+- `scripts/ventas queries --plan NAME` prints its plan on the database of `DATABASE_URL`, as the application runs it: in
   a lane, whose one plan serves all values, or on the pool, for the values of a common call: the first page, no filter
   ([timeouts and planner settings](deploy.md#timeouts)).
 - The indexes named here are those of large tables, both of that plan and of the one that the pool may keep for all
@@ -23,7 +23,7 @@ indexes named here, reads no large table from end to end and sorts no large set,
 - In *run by*, a call of the API runs a statement in some of its cases, not in all.
 
 Beside these there are `BEGIN`, `COMMIT` and `ROLLBACK`; `SAVEPOINT`, `RELEASE` and `ROLLBACK TO` around an export;
-`LISTEN`; `SET timezone`, through a pooler; and `SELECT 1`, once, when a process connects. `python app.py migrate` runs
+`LISTEN`; `SET timezone`, through a pooler; and `SELECT 1`, once, when a process connects. `scripts/ventas migrate` runs
 [migrations/](migrations.md) and keeps its records of them; `queries --plan` runs `PREPARE` and `EXPLAIN`.
 """
 

@@ -32,11 +32,11 @@ Import the sales of a CSV or NDJSON file: all of them, or none. Each bad line is
 A CSV has a header: venta, ventas_productos and, if wanted, usuario_id and creacion, in any order. It may be what a
 spreadsheet saves: separated by comma, ; or tab, in UTF-8 or UTF-16. How it writes amounts and dates is not guessed:
 
-  python app.py import --user ana --decimal coma --fecha dma --zona America/Argentina/Buenos_Aires ventas.csv"""
+  scripts/ventas import --user ana --decimal coma --fecha dma --zona America/Argentina/Buenos_Aires ventas.csv"""
 EXPORT = """\
 Export sales as CSV or NDJSON, oldest first; import reads both. For a spreadsheet in Spanish:
 
-  python app.py export --separador puntoycoma --decimal coma --fecha dma --bom \
+  scripts/ventas export --separador puntoycoma --decimal coma --fecha dma --bom \
       --zona America/Argentina/Buenos_Aires ventas.csv"""
 CHUNK = 64 * 1024
 EXIT_CODES = """

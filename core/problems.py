@@ -399,7 +399,7 @@ NOT_MIGRATED = kind(
     503,
     "Base de datos sin migrar",
     "A la base de datos le faltan migraciones de esta versión.",
-    "Quien opera el servicio debe ejecutar `python app.py migrate`.",
+    "Quien opera el servicio debe ejecutar `scripts/ventas migrate`.",
 )
 
 

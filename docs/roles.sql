@@ -1,12 +1,12 @@
 -- Who may do what in the database, as three roles:
 --
---   the owner       who runs this file and `python app.py migrate`: all is theirs;
+--   the owner       who runs this file and `scripts/ventas migrate`: all is theirs;
 --   ventas_app      as whom the application runs: the columns and verbs that its statements need (docs/statements.md), no
 --                   DDL, and of the audit nothing but to add and to read;
 --   ventas_lectura  for reports: users, sales and the audit, to read; no password hashes, and nothing of sessions, links,
 --                   keys and attempts.
 --
--- Run it as the owner, after each `python app.py migrate` and before the new release starts:
+-- Run it as the owner, after each `scripts/ventas migrate` and before the new release starts:
 --
 --   psql -v ON_ERROR_STOP=1 -f docs/roles.sql "$DATABASE_URL"
 --

@@ -80,7 +80,7 @@ def forget(url: str, months: int, *, accept: bool = False, say: Say = print) -> 
         if rule != months:
             raise RetentionError(
                 f"AUDIT_MONTHS is {months} here and {rule} in the database: set it alike in every process,"
-                " or lay it down anew with `python app.py retention --accept`"
+                " or lay it down anew with `scripts/ventas retention --accept`"
             )
         names = _due(connection, months)
         _refuse_a_strange_clock(connection, months, names)

@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 import secrets
-import shlex
 import signal
 import socket
 import subprocess
@@ -18,9 +17,6 @@ import pytest
 from conftest import NO_TLS, PASSWORD, problem
 from fleets import until
 from processes import CHECKOUT
-from uvicorn.main import main as uvicorn
-
-from commands.serve import OPTIONS
 
 HTTPS = {"X-Forwarded-Proto": "https"}
 
@@ -114,13 +110,16 @@ def test_it_migrates_serves_and_stops(config: dict[str, str], slug: Path) -> Non
         problem(client.get("/metrics"), 404, "ruta_desconocida")
         text = end()
     assert re.search(r"web.1 +\| time=.* level=info logger=ventas msg=\"SIGTERM: no longer ready", text)
+    assert re.search(r"web.1 +\| Listening on http://127.0.0.1:[0-9]+$", text, re.MULTILINE)
     assert re.search(r"web.1 stopped \(rc=0\)", text)
     assert "Traceback" not in text
 
 
-def test_an_unmigrated_database_is_not_served(config: dict[str, str]) -> None:
-    text = output(honcho("web", config | {"WEB_CONCURRENCY": "1"}))
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_unmigrated_database_is_not_served(config: dict[str, str], processes: str) -> None:
+    text = output(honcho("web", config | {"WEB_CONCURRENCY": processes}))
     assert "pending migrations: 0001_create_usuario" in text
+    assert "Listening" not in text
     assert re.search(r"web.1 stopped \(rc=[1-9]", text)
 
 
@@ -136,11 +135,3 @@ def test_what_is_missing_is_said_in_one_line(missing: str, line: str, config: di
     assert line in text
     assert "Traceback" not in text
     assert re.search(r"release.1 stopped \(rc=1\)", text)
-
-
-def test_the_procfile_serves_as_python_app_py_does() -> None:
-    web = dict(line.split(": ", 1) for line in (CHECKOUT / "Procfile").read_text().splitlines())["web"]
-    parameters = uvicorn.make_context("uvicorn", shlex.split(web.replace("$PORT", "1"))[2:]).params
-    assert {name: parameters[name] for name in OPTIONS if name != "loop"} == {
-        name: value for name, value in OPTIONS.items() if name != "loop"
-    }

@@ -171,7 +171,7 @@ def test_it_asks_before_it_drops(months: list[date], rows: Rows, capsys: Capture
 
 
 def test_migrate_drops_nothing_and_shows_what_is_due(months: list[date], rows: Rows, capsys: Capture) -> None:
-    told = f"-- {partition(months[3])} was kept long enough: `python app.py retention` drops it\n"
+    told = f"-- {partition(months[3])} was kept long enough: `scripts/ventas retention` drops it\n"
     for arguments, tells in (([], False), (["--dry-run"], True), (["--status"], True)):
         assert main(["migrate", *arguments]) == 0
         assert (told in capsys.readouterr().out) == tells

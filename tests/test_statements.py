@@ -99,7 +99,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["statements.md", "schema.md"])
 def test_the_page_is_current(name: str, pages: Path) -> None:
     assert (CHECKOUT / "docs" / name).read_text("utf-8") == (pages / name).read_text("utf-8"), (
-        "run `python app.py queries --markdown`"
+        "run `scripts/ventas queries --markdown`"
     )
 
 

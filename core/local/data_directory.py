@@ -77,6 +77,19 @@ class Cluster:
         if self.socket_dir != self.files and self.socket_dir.exists():
             shutil.rmtree(self.socket_dir)
 
+    def delete(self) -> None:
+        """Delete the files of a stopped server; the locks stay, since others may wait for them."""
+        new = self.files.with_name(
+            "cluster.new"
+        )  # which `_initialise` throws away, should this be interrupted
+        if new.exists():
+            shutil.rmtree(new)
+        if self.files.exists():
+            self.files.rename(new)
+            shutil.rmtree(new)
+        for log in (self.log, self.log.with_name("log.1")):
+            log.unlink(missing_ok=True)
+
     def _settle(self) -> None:
         """Wait while the server is starting, stopping or dying."""
         self._wait_until(lambda: self._is_ready() or is_free(self.server_lock))

@@ -17,7 +17,14 @@ from core.local.programs import (
     temporary_folder,
 )
 
-__all__ = ["EmbeddedPostgresError", "binaries", "data_home", "embedded_postgres", "temporary_postgres"]
+__all__ = [
+    "EmbeddedPostgresError",
+    "binaries",
+    "data_home",
+    "embedded_postgres",
+    "forget",
+    "temporary_postgres",
+]
 
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -49,6 +56,18 @@ def embedded_postgres(
             use.close()
             if is_free(users):
                 cluster.stop()
+
+
+def forget(data_dir: Path) -> None:
+    """Deletes all that the server in `data_dir` keeps. Raises EmbeddedPostgresError while anybody uses it."""
+    if not data_dir.exists():
+        return
+    cluster = Cluster(data_dir.resolve(), None, None)
+    with locked(data_dir / "turn.lock"):
+        if not is_free(data_dir / "users.lock"):
+            raise EmbeddedPostgresError(f"the data in {data_dir} are in use: stop the server first")
+        cluster.stop()
+        cluster.delete()
 
 
 @contextmanager

@@ -76,7 +76,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     first_admin: Annotated[
         Literal["register", "cli"],
         Meta(
-            description="who becomes the first admin: who registers first, or only `python app.py create-admin`"
+            description="who becomes the first admin: who registers first, or only `scripts/ventas create-admin`"
         ),
     ] = "register"
     require_verified: Annotated[

@@ -120,7 +120,7 @@ def migrate_or_refuse(chosen: Settings) -> None:
         log.warning("the database cannot be asked for its migrations: %s", error)
         return
     if missing and chosen.production:
-        raise StartError(f"pending migrations: {', '.join(missing)}; run `python app.py migrate`")
+        raise StartError(f"pending migrations: {', '.join(missing)}; run `scripts/ventas migrate`")
     if missing:
         from core.migrating import guard  # here, since few starts migrate and the import takes 30 ms
 
