@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with site(sales=sales, seconds=seconds) as place:
         for name, case in CASES.items():
             if not given.cases or name in given.cases:
-                rows.append(asyncio.run(case(place)))  # type: ignore[arg-type]
+                rows.append(asyncio.run(place.row(case)))
                 print(f"{rows[-1].offender}: {rows[-1].figures}", flush=True)
     busy = f"load average {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores"
     text = f"{description([])}; {busy}; {time.strftime('%Y-%m-%d')}.\n\n{table(rows)}"

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -25,9 +25,19 @@ class Site:
     tokens: dict[int, str]
     seconds: float
     sales: int  # of user 2
+    peers: list[Peer] = field(default_factory=list)
 
     def peer(self, user: int | None = None, **headers: str) -> Peer:
-        return Peer(self.url, self.tokens[user] if user else "", **headers)
+        self.peers.append(Peer(self.url, self.tokens[user] if user else "", **headers))
+        return self.peers[-1]
+
+    async def row(self, case: "FairCase") -> "FairRow":
+        """What a case says; its connections are closed after it."""
+        try:
+            return await case(self)
+        finally:
+            while self.peers:
+                self.peers.pop().close()
 
     def until(self) -> float:
         return time.monotonic() + self.seconds
@@ -216,18 +226,13 @@ async def costly_bodies(site: Site) -> FairRow:
 
 async def parked_bodies(site: Site) -> FairRow:
     before = site.memory()
-    writers = []
     for n in range(200):
         beginning = b"x" * (1 << 20) if n % 2 else b""
-        try:
-            writers.append(await site.peer().half("POST", "/user/", beginning, 2_000_000, "application/json"))
-        except OSError:
-            continue
+        with suppress(OSError):
+            await site.peer().half("POST", "/user/", beginning, 2_000_000, "application/json")
     await asyncio.sleep(1)
     grown = site.memory() - before
     seen = await measure(site, [(site.peer(10), "GET", "/user/me", None)])
-    for writer in writers:
-        writer.close()
     figures = (
         f"+{grown:.0f} MB; GET one user meanwhile p95 {seen.percentile(0.95) * 1000:.1f} ms; {said(seen)}"
     )
@@ -250,8 +255,7 @@ async def registrations(site: Site) -> FairRow:
             "telefono": "26045384",
             "correo": f"nuevo{n}{time.monotonic_ns()}@example.com",
         }
-        with closing(site.peer(x_forwarded_for="192.0.2.7")) as peer:
-            await peer.ask("POST", "/user/", user)
+        await site.peer(x_forwarded_for="192.0.2.7").ask("POST", "/user/", user)
 
     login = f"username=u000011&password={PASSWORD}".encode()
     seen = Seen()
@@ -260,8 +264,8 @@ async def registrations(site: Site) -> FairRow:
         for _ in range(7):
             began = time.monotonic()
             media = "application/x-www-form-urlencoded"
-            with closing(site.peer(x_forwarded_for="192.0.2.8")) as peer:
-                seen.statuses[await peer.ask("POST", "/login/", login, media=media)] += 1
+            peer = site.peer(x_forwarded_for="192.0.2.8")
+            seen.statuses[await peer.ask("POST", "/login/", login, media=media)] += 1
             seen.seconds.append(time.monotonic() - began)
     return FairRow(
         "80 registrations at once from one address",
@@ -285,7 +289,8 @@ def said(seen: Seen) -> str:
     return ", ".join(f"{status or 'cut'} × {count}" for status, count in sorted(seen.statuses.items()))
 
 
-CASES: dict[str, Callable[[Site], Awaitable[FairRow]]] = {
+FairCase = Callable[[Site], Coroutine[None, None, FairRow]]
+CASES: dict[str, FairCase] = {
     "locked row": locked_row,
     "heavy reads": heavy_reads,
     "trickling imports": trickling_imports,

@@ -34,6 +34,7 @@ class Peer:
         self._token = token
         self._headers = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._halves: list[asyncio.StreamWriter] = []
 
     async def ask(
         self, method: str, path: str, body: object = None, *, media: str = "application/json"
@@ -66,6 +67,7 @@ class Peer:
     ) -> asyncio.StreamWriter:
         """A request of which only a beginning is sent."""
         _, writer = await asyncio.open_connection(*self._place)
+        self._halves.append(writer)
         writer.write(self.head(method, path, length, media) + beginning)
         await writer.drain()
         return writer
@@ -84,6 +86,8 @@ class Peer:
         if self._streams:
             self._streams[1].close()
             self._streams = None
+        while self._halves:
+            self._halves.pop().close()
 
     async def _answer(self, reader: asyncio.StreamReader) -> tuple[int, bytes]:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()

@@ -20,7 +20,7 @@ def place() -> Iterator[Site]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_others_are_served_while_an_offender_is_at_work(place: Site, name: str) -> None:
-    row: FairRow = asyncio.run(CASES[name](place))  # type: ignore[arg-type]
+    row: FairRow = asyncio.run(place.row(CASES[name]))
     assert row.fair, row.figures
 
 
