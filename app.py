@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from background import budget, outbox, retention
@@ -14,7 +14,7 @@ from background.listening import listening
 from background.sweeps import sweeps
 from core.auth.middleware import BearerAuth
 from core.http.cors import Cors
-from core.http.endpoint import at
+from core.http.endpoint import Methods, at
 from core.http.html_pages import assets
 from core.http.https_only import HttpsOnly
 from core.http.outermost import Edge
@@ -94,7 +94,8 @@ def stack(services: Services) -> ASGIApp:
         app = Cors(app, [origin.strip() for origin in origins.split(",")])
     if services.settings.https_only == "on":
         app = HttpsOnly(app, services.settings.public_url)
-    return Edge(app, services)
+    maps = [route.app for route in routes if isinstance(route, Route) and isinstance(route.app, Methods)]
+    return Edge(app, services, oauth={map_.path.rstrip("/") for map_ in maps if map_.oauth})
 
 
 def application(environ: Mapping[str, str]) -> Api:

@@ -57,8 +57,15 @@ BAD_TOKEN_REQUEST = kind(
     "peticion_de_token_invalida",
     400,
     "Petición de token inválida",
-    "La petición a /login/ no sigue OAuth 2.0 (RFC 6749, sección 5.2); `error` dice en qué.",
-    "Envíe `username` y `password`, o `grant_type=refresh_token` y `refresh_token`, una vez cada uno.",
+    "La petición no sigue OAuth 2.0 (RFC 6749, sección 5.2): `error` dice en qué, y `errores` en qué parámetro.",
+    "Envíe `username` y `password`, o `grant_type=refresh_token` y `refresh_token`, como textos, una vez cada uno.",
+)
+BAD_CREDENTIALS = kind(
+    "credenciales_invalidas",
+    400,
+    "Credenciales inválidas",
+    "El usuario no existe o la contraseña no es la suya: la respuesta es la misma.",
+    "Revise usuario y contraseña, o recupere la cuenta en POST /login/recuperar.",
 )
 BAD_REFRESH = kind(
     "refresh_token_invalido",
@@ -80,13 +87,6 @@ BAD_TOKEN = kind(
     "Token inválido",
     "El token está alterado, vencido o su sesión terminó.",
     "Inicie sesión otra vez, o renueve la sesión con su refresh_token.",
-)
-BAD_CREDENTIALS = kind(
-    "credenciales_invalidas",
-    401,
-    "Credenciales inválidas",
-    "El usuario no existe o la contraseña no es la suya: la respuesta es la misma.",
-    "Revise usuario y contraseña, o recupere la cuenta en POST /login/recuperar.",
 )
 FORBIDDEN = kind(
     "sin_permiso",

@@ -2,7 +2,8 @@
 
 from core.auth import refresh
 from core.auth.refresh import RefreshToken
-from core.http.endpoint import FORM, Reply, Request, endpoint
+from core.http.endpoint import Request, endpoint
+from core.http.forms import FORM
 from core.problems import (
     BAD_CREDENTIALS,
     BAD_REFRESH,
@@ -15,7 +16,7 @@ from core.problems import (
 )
 from core.process.services import Services
 from handlers import throttle
-from handlers.login_bodies import NO_STORE, OFFLINE, Token, TokenRequest, bad_request, issue, require
+from handlers.login_bodies import OFFLINE, PasswordGrant, RefreshGrant, Token, bad_grant, check_scope, issue
 from handlers.sesiones import idle_seconds
 from sql import auditoria, sesiones, sesiones_rotation, usuarios
 from sql.sesiones import Opened
@@ -26,29 +27,23 @@ IDLE_TIMES = 6  # a session lasts at most so many times what its refresh token m
 
 @endpoint(
     public=True,
+    oauth=True,
+    any_query=True,
     media=[FORM, "application/json"],
     problems=[BAD_CREDENTIALS, BAD_TOKEN_REQUEST, BAD_REFRESH, BLOCKED, NOT_VERIFIED, THROTTLED, CROWDED],
 )
-async def token(request: Request, asked: TokenRequest) -> Reply[Token]:
+async def token(request: Request, asked: PasswordGrant | RefreshGrant) -> Token:
     """Log in, or renew a session.
 
     `username` may be the correo. With `scope=offline_access` a refresh token comes too, which
-    `grant_type=refresh_token` turns into the next pair of tokens."""
-    if unknown := set(asked.scope.split()) - {OFFLINE}:
-        raise bad_request(f"scope desconocido: {', '.join(sorted(unknown))[:100]}", "invalid_scope")
-    match asked.grant_type or "password":
-        case "password":
-            require(asked, "username", "password")
-            answer = await _log_in(request, asked)
-        case "refresh_token":
-            require(asked, "refresh_token")
-            answer = await _renew(request, asked.refresh_token)
-        case _:
-            raise bad_request("grant_type debe ser password o refresh_token", "unsupported_grant_type")
-    return Reply(answer, [NO_STORE])
+    `grant_type=refresh_token` turns into the next pair of tokens. Parameters that it does not know are ignored."""
+    check_scope(asked.scope)
+    if isinstance(asked, RefreshGrant):
+        return await _renew(request, asked.refresh_token)
+    return await _log_in(request, asked)
 
 
-async def _log_in(request: Request, asked: TokenRequest) -> Token:
+async def _log_in(request: Request, asked: PasswordGrant) -> Token:
     renewable = OFFLINE in asked.scope.split()
     attempt = await throttle.login(request, asked.username)
     user, renew = await _verified(request, asked)
@@ -64,7 +59,7 @@ async def _log_in(request: Request, asked: TokenRequest) -> Token:
     return issue(request.services, user.id, opened.id, opened.rol, first)
 
 
-async def _verified(request: Request, asked: TokenRequest) -> tuple[Credenciales, str | None]:
+async def _verified(request: Request, asked: PasswordGrant) -> tuple[Credenciales, str | None]:
     """Who has this name and password, which is there again if its hash is to be made anew.
 
     An unknown name costs the same hash and the same record."""
@@ -79,8 +74,7 @@ async def _verified(request: Request, asked: TokenRequest) -> tuple[Credenciales
         raise _blocked()
     if _verified_only(services) and not user.estado:
         await _record_failure(request, user.id, NOT_VERIFIED.codigo)
-        detail = "Verifique su correo antes de iniciar sesión"
-        raise Problem(NOT_VERIFIED, detail, headers=[NO_STORE], extra={"error": "invalid_grant"})
+        raise bad_grant(NOT_VERIFIED, "Verifique su correo antes de iniciar sesión")
     return user, asked.password if verdict.outdated else None
 
 
@@ -127,13 +121,7 @@ def _verified_only(services: Services) -> bool:
 
 async def _refused(request: Request, usuario_id: int | None) -> Problem:
     await _record_failure(request, usuario_id, BAD_CREDENTIALS.codigo)
-    challenge = (b"www-authenticate", b"Bearer")
-    return Problem(
-        BAD_CREDENTIALS,
-        "Usuario o contraseña incorrectos",
-        headers=[challenge, NO_STORE],
-        extra={"error": "invalid_grant"},
-    )
+    return bad_grant(BAD_CREDENTIALS, "Usuario o contraseña incorrectos")
 
 
 async def _record_failure(request: Request, usuario_id: int | None, motivo: str) -> None:
@@ -142,14 +130,9 @@ async def _record_failure(request: Request, usuario_id: int | None, motivo: str)
 
 
 def _blocked() -> Problem:
-    return Problem(
-        BLOCKED,
-        "La cuenta está bloqueada; hable con quien opera el servicio",
-        headers=[NO_STORE],
-        extra={"error": "invalid_grant"},
-    )
+    return bad_grant(BLOCKED, "La cuenta está bloqueada; hable con quien opera el servicio")
 
 
 def _bad_refresh() -> Problem:
     detail = "El refresh_token no es válido, ya se usó o su sesión terminó: inicie sesión otra vez"
-    return Problem(BAD_REFRESH, detail, headers=[NO_STORE], extra={"error": "invalid_grant"})
+    return bad_grant(BAD_REFRESH, detail)

@@ -1,32 +1,41 @@
 """What the token endpoint takes and gives (RFC 6749)."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from core.auth.refresh import RefreshToken
 from core.caller import Rol
-from core.problems import BAD_TOKEN_REQUEST, Problem, invalid_fields
+from core.problems import BAD_TOKEN_REQUEST, Kind, Problem
 from core.process.services import Services
 
-NO_STORE = (b"cache-control", b"no-store")
 OFFLINE = "offline_access"
 
 Text = Annotated[
     str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z", extra={"mensaje": "un texto de hasta 1000 caracteres"})
 ]
+Scope = Annotated[Text, Meta(description="`offline_access`: give a refresh token too")]
 
 
-class TokenRequest(Struct, frozen=True):
-    """RFC 6749 sections 4.3.2 and 6, as a form or as JSON; parameters it does not know are ignored (section 3.2)."""
+class PasswordGrant(Struct, frozen=True, kw_only=True):
+    """A login (RFC 6749 section 4.3.2). `username` may be the correo."""
 
     EXAMPLE: ClassVar = {"username": "eva", "password": "una frase larga"}
 
-    username: Text = ""
-    password: Text = ""
-    grant_type: Text = ""
-    scope: Text = ""
-    refresh_token: Text = ""
+    grant_type: Literal["password"] = "password"
+    username: Text
+    password: Text
+    scope: Scope = ""
+
+
+class RefreshGrant(Struct, frozen=True):
+    """A renewal of a session (RFC 6749 section 6)."""
+
+    EXAMPLE: ClassVar = {"grant_type": "refresh_token", "refresh_token": "AAAB…"}
+
+    grant_type: Literal["refresh_token"]
+    refresh_token: Text
+    scope: Scope = ""
 
 
 class Token(Struct, frozen=True):
@@ -52,15 +61,13 @@ def issue(services: Services, usuario_id: int, session: int, rol: Rol, current: 
     )
 
 
-def require(asked: TokenRequest, *names: str) -> None:
-    """Raises Problem 422 when a parameter that the grant needs is missing."""
-    missing = [name for name in names if not getattr(asked, name)]
-    if missing:
-        problem = invalid_fields([{"campo": name, "mensaje": "es obligatorio"} for name in missing])
-        problem.extra["error"] = "invalid_request"
-        raise problem
+def check_scope(scope: str) -> None:
+    """Raises Problem 400 for a scope that there is not."""
+    if unknown := set(scope.split()) - {OFFLINE}:
+        detail = f"scope desconocido: {', '.join(sorted(unknown))[:100]}"
+        raise Problem(BAD_TOKEN_REQUEST, detail, extra={"error": "invalid_scope"})
 
 
-def bad_request(detail: str, error: str) -> Problem:
-    """400 with RFC 6749's word for it (section 5.2)."""
-    return Problem(BAD_TOKEN_REQUEST, detail, headers=[NO_STORE], extra={"error": error})
+def bad_grant(kind: Kind, detail: str) -> Problem:
+    """What is wrong with a password or refresh token, or with whose it is: `invalid_grant` (RFC 6749 section 5.2)."""
+    return Problem(kind, detail, extra={"error": "invalid_grant"})

@@ -5,9 +5,10 @@ from typing import ClassVar
 from msgspec import Struct, structs
 
 from core.auth import refresh
-from core.http.endpoint import FORM, Answered, Reply, Request, endpoint
-from core.problems import NO_ROUTE, Problem
-from handlers.login_bodies import NO_STORE, OFFLINE
+from core.http.endpoint import Answered, Request, endpoint
+from core.http.forms import FORM
+from core.problems import BAD_TOKEN_REQUEST, NO_ROUTE, Problem
+from handlers.login_bodies import OFFLINE
 from sql import sesiones
 
 REVOKED = Answered("El token ya no sirve")
@@ -18,7 +19,7 @@ class RevocationRequest(Struct, frozen=True):
 
     EXAMPLE: ClassVar = {"token": "eyJhbGciOi…"}
 
-    token: str = ""
+    token: str
     token_type_hint: str = ""
 
 
@@ -37,8 +38,15 @@ class Metadata(Struct, frozen=True):
     ui_locales_supported: tuple[str, ...] = ("es",)
 
 
-@endpoint(public=True, media=[FORM, "application/json"], example=REVOKED)
-async def revoke(request: Request, asked: RevocationRequest) -> Reply[Answered]:
+@endpoint(
+    public=True,
+    oauth=True,
+    any_query=True,
+    media=[FORM, "application/json"],
+    problems=[BAD_TOKEN_REQUEST],
+    example=REVOKED,
+)
+async def revoke(request: Request, asked: RevocationRequest) -> Answered:
     """End the session of an access or refresh token.
 
     A token that is not good is no error (RFC 7009 section 2.2)."""
@@ -51,7 +59,7 @@ async def revoke(request: Request, asked: RevocationRequest) -> Reply[Answered]:
         origin = structs.replace(request.origin, actor=owner)
         await sesiones.end(services.db, owner, origin, id=session)
         services.known.forget(owner)
-    return Reply(REVOKED, [NO_STORE])
+    return REVOKED
 
 
 @endpoint(public=True, database=False, problems=[NO_ROUTE])

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import re
 import signal
 import ssl
 import threading
@@ -255,10 +256,18 @@ def member(api: httpx.Client, username: str) -> Iterator[httpx.Client]:
 
 
 def problem(answer: httpx.Response, status: int, codigo: str) -> dict[str, object]:
-    """Checks the one error shape and returns the problem."""
+    """Checks the one error shape and returns the problem; at OAuth's endpoints it has RFC 6749's members too."""
     assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
+    if answer.request.url.path.rstrip("/").endswith(("/login", "/login/revocar")):
+        assert answer.headers["content-type"] == "application/json"
+        assert (answer.headers["cache-control"], answer.headers["pragma"]) == ("no-store", "no-cache")
+        assert "www-authenticate" not in answer.headers
+        assert re.fullmatch(r"[ !#-\[\]-~]+", body["error"])
+        assert re.fullmatch(r"[ !#-\[\]-~]+", body["error_description"])
+    else:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "error" not in body
     assert body["codigo"] == codigo
     assert body["status"] == status
     assert body["type"] == f"/problemas#{codigo}"

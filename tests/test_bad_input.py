@@ -208,7 +208,7 @@ def test_a_head_is_a_get_without_its_body(beto):
 def test_a_repeated_field_is_found_among_very_many(api):
     fields = "".join(f'"{n:x}":1,' for n in range(2000))
 
-    answer = api.post("/login/", content=f'{{{fields}"0": 1}}', headers=JSON)
+    answer = api.post("/user/", content=f'{{{fields}"0": 1}}', headers=JSON)
 
     assert problem(answer, 422, "datos_invalidos")["errores"] == [{"campo": "0", "mensaje": "está repetido"}]
 

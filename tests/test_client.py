@@ -52,7 +52,7 @@ def test_it_registers_logs_in_sells_and_lists(api, client):
     with client.Client(base_url=str(api.base_url)) as anyone:
         eva = models.NewUser.from_dict(new_user("eva"))
         created = _module("api.users.users_create").sync(client=anyone, body=eva)
-        asked = models.TokenRequest(username="eva", password=PASSWORD)
+        asked = models.PasswordGrant(username="eva", password=PASSWORD)
         token = _module("api.login.login_token").sync(client=anyone, body=asked)
     with client.AuthenticatedClient(base_url=str(api.base_url), token=token.access_token) as member:
         sale = models.NewVenta(venta=150000, ventas_productos=3)

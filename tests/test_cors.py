@@ -39,7 +39,7 @@ def test_a_page_may_read_answers_and_their_headers(site):
 def test_a_page_may_read_errors(site):
     wrong = {"username": "ana", "password": PASSWORD}
     answers = [
-        (site.post("/login/", json=wrong, headers=PAGE), 401, "credenciales_invalidas"),
+        (site.post("/login/", json=wrong, headers=PAGE), 400, "credenciales_invalidas"),
         (site.get("/user/me", headers=PAGE), 401, "no_autenticado"),
         (site.get("/nada", headers=PAGE), 404, "ruta_desconocida"),
         (site.post("/user/", json={}, headers=PAGE), 422, "datos_invalidos"),

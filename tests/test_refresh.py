@@ -222,11 +222,11 @@ def test_a_session_without_offline_access_is_not_renewed(beto, api, rows):
 @pytest.mark.parametrize(
     ("form", "status", "codigo", "error"),
     [
-        ({"grant_type": "refresh_token"}, 422, "datos_invalidos", "invalid_request"),
+        ({"grant_type": "refresh_token"}, 400, "peticion_de_token_invalida", "invalid_request"),
         (
             {"grant_type": "refresh_token", "refresh_token": ""},
-            422,
-            "datos_invalidos",
+            400,
+            "peticion_de_token_invalida",
             "invalid_request",
         ),
         (
@@ -261,7 +261,7 @@ def test_who_must_verify_first_is_told_so_only_with_the_right_password(ana, beto
     form = {"username": "beto", "password": PASSWORD}
 
     assert problem(api.post("/login/", data=form), 403, "cuenta_sin_verificar")["error"] == "invalid_grant"
-    problem(api.post("/login/", data=form | {"password": "equivocada"}), 401, "credenciales_invalidas")
+    problem(api.post("/login/", data=form | {"password": "equivocada"}), 400, "credenciales_invalidas")
     ana.patch(f"/user/{beto.id}", json={"estado": True})
     log_in(api, "beto")
 

@@ -55,11 +55,11 @@ def _at_once(asks: list[Callable[[], httpx.Response]], threads: int = 20) -> lis
 @pytest.mark.parametrize("spelling", ["IRIS", "İris", "iri\u017f", "I\u0307ris"])
 def test_a_wait_is_for_every_spelling_of_a_name(site, spelling):
     assert site.post("/user/", json=new_user("iris")).status_code == 201
-    assert _statuses(_log_in(site, "10.0.0.1", "iris") for _ in range(20)) == {401: 20}
+    assert _statuses(_log_in(site, "10.0.0.1", "iris") for _ in range(20)) == {400: 20}
 
     reached = _log_in(site, "10.0.0.2", spelling, PASSWORD).status_code == 200
 
-    assert _log_in(site, "10.0.0.1", spelling).status_code == (429 if reached else 401)
+    assert _log_in(site, "10.0.0.1", spelling).status_code == (429 if reached else 400)
 
 
 def test_an_answer_says_how_many_attempts_are_left(site):
@@ -87,7 +87,7 @@ def test_every_throttled_call_says_it(ana, api):
 
 
 def test_a_right_password_is_refused_during_the_wait(site):
-    assert _statuses(_log_in(site, "10.0.0.1") for _ in range(20)) == {401: 20}
+    assert _statuses(_log_in(site, "10.0.0.1") for _ in range(20)) == {400: 20}
 
     answer = _log_in(site, "10.0.0.1", password=PASSWORD)
 
@@ -120,21 +120,21 @@ def test_the_wait_ends(site, rows):
 
 def test_success_ends_the_count(site):
     for _ in range(3):
-        assert _statuses(_log_in(site, "10.0.0.1") for _ in range(19)) == {401: 19}
+        assert _statuses(_log_in(site, "10.0.0.1") for _ in range(19)) == {400: 19}
         assert _log_in(site, "10.0.0.1", password=PASSWORD).status_code == 200
 
 
 def test_attempts_are_forgotten(site, rows):
-    assert _statuses(_log_in(site, "10.0.0.1") for _ in range(21)) == {401: 20, 429: 1}
+    assert _statuses(_log_in(site, "10.0.0.1") for _ in range(21)) == {400: 20, 429: 1}
     rows(OLDER)
-    assert _statuses(_log_in(site, "10.0.0.1") for _ in range(21)) == {401: 20, 429: 1}
+    assert _statuses(_log_in(site, "10.0.0.1") for _ in range(21)) == {400: 20, 429: 1}
 
 
 def test_of_many_guesses_at_once_no_more_are_heard(site, connect):
     other = connect(TRUSTED_PROXIES="1")
     asks = [lambda api=api: _log_in(api, "10.0.0.1") for api in (site, other)] * 100
 
-    assert _statuses(_at_once(asks)) == {401: 20, 429: 180}
+    assert _statuses(_at_once(asks)) == {400: 20, 429: 180}
 
 
 def test_an_address_locks_nobody_out_elsewhere(site):
@@ -150,8 +150,8 @@ def test_a_thousand_guesses_on_one_account_from_as_many_addresses(site):
 
     heard = _statuses(_at_once(asks))
 
-    assert 50 <= heard[401] <= 60
-    assert heard[429] == 1000 - heard[401]
+    assert 50 <= heard[400] <= 60
+    assert heard[429] == 1000 - heard[400]
     stranger = _log_in(site, "10.2.0.1", password=PASSWORD)
     assert stranger.status_code == 429
     assert int(stranger.headers["retry-after"]) <= 60
@@ -163,24 +163,24 @@ def test_a_thousand_guesses_on_as_many_accounts_from_one_address(site):
 
     heard = _statuses(_at_once(asks))
 
-    assert 150 <= heard[401] <= 170
+    assert 150 <= heard[400] <= 170
     assert _log_in(site, "10.0.0.2", password=PASSWORD).status_code == 200
 
 
 def test_a_forged_address_is_not_believed(site):
     answers = [_log_in(site, f"10.3.0.{n}, 10.0.0.1") for n in range(21)]
 
-    assert _statuses(answers) == {401: 20, 429: 1}
+    assert _statuses(answers) == {400: 20, 429: 1}
 
 
 def test_without_a_proxy_no_address_is_believed(connect):
     api = connect()
-    assert _statuses(_log_in(api, f"10.0.0.{n}") for n in range(21)) == {401: 20, 429: 1}
+    assert _statuses(_log_in(api, f"10.0.0.{n}") for n in range(21)) == {400: 20, 429: 1}
 
 
 def test_of_ipv6_a_client_has_a_whole_64(site):
-    assert _statuses(_log_in(site, f"2001:db8::{n:x}") for n in range(21)) == {401: 20, 429: 1}
-    assert _log_in(site, "2001:db8:0:1::1").status_code == 401
+    assert _statuses(_log_in(site, f"2001:db8::{n:x}") for n in range(21)) == {400: 20, 429: 1}
+    assert _log_in(site, "2001:db8:0:1::1").status_code == 400
 
 
 def test_an_ipv4_address_is_the_same_when_written_as_ipv6(site):
@@ -192,12 +192,12 @@ def test_an_ipv4_address_is_the_same_when_written_as_ipv6(site):
 
 def test_unknown_accounts_have_the_same_limits(site):
     for username in ("beto", "nadie"):
-        assert _statuses(_log_in(site, "10.0.0.1", username) for _ in range(21)) == {401: 20, 429: 1}
+        assert _statuses(_log_in(site, "10.0.0.1", username) for _ in range(21)) == {400: 20, 429: 1}
 
 
 def test_other_letters_give_no_more_guesses(site):
     names = ["beto", "BETO", "Beto"] * 7
-    assert _statuses(_log_in(site, "10.0.0.1", name) for name in names) == {401: 20, 429: 1}
+    assert _statuses(_log_in(site, "10.0.0.1", name) for name in names) == {400: 20, 429: 1}
 
 
 def test_a_name_that_looks_like_an_address_is_not_one(site):
@@ -307,7 +307,7 @@ def test_it_keeps_neither_names_nor_addresses(site, rows):
 
 def test_it_can_be_off_where_it_does_not_matter(connect):
     api = connect(THROTTLE="off")
-    assert _statuses(_log_in(api, "10.0.0.1") for _ in range(25)) == {401: 25}
+    assert _statuses(_log_in(api, "10.0.0.1") for _ in range(25)) == {400: 25}
 
 
 def test_what_is_old_is_swept(site, rows):

@@ -22,6 +22,7 @@ from core.describe.components import (
 )
 from core.describe.schemas import Schema, bounded, describe, parameters, reference
 from core.http.endpoint import Endpoint, Methods, Reply
+from core.http.oauth import arms
 from core.http.streams import Download
 from core.http.validation import row_type
 from core.problems import (
@@ -59,7 +60,7 @@ def document(
     `base` is what a proxy puts before every path, like /api."""
     maps = [route.app for route in routes if isinstance(route, Route) and isinstance(route.app, Methods)]
     endpoints = [endpoint for map_ in maps for endpoint in map_.endpoints.values()]
-    bodies, taken = describe((e.body_type for e in endpoints if e.body_type is not None), sent=False)
+    bodies, taken = describe((arm for e in endpoints for arm in arms(e.body_type)), sent=False)
     answers, sent = describe((type_ for e in endpoints for type_ in answers_of(e).values()), sent=True)
     paths: dict[str, Schema] = {}
     seen: set[str] = set()
@@ -67,7 +68,7 @@ def document(
         path = map_.path.rstrip("/") or "/"
         for method, endpoint in map_.endpoints.items():
             operation = _operation(endpoint, bodies, answers, base)
-            if len(endpoint.media) > 1 and endpoint.body_type is not None:
+            if endpoint.oauth:
                 _tell_apart(operation["requestBody"]["content"], taken)
             if operation["operationId"] in seen:
                 operation["operationId"] += "_as_" + re.sub(r"\W+", "_", path.rpartition("/")[2])
@@ -99,9 +100,9 @@ def answers_of(endpoint: Endpoint) -> Mapping[str, Any]:
 
 
 def example_of(body_type: Any) -> Any:
-    """A body that works; of a list, one with a single row."""
+    """A body that works; of a list, one with a single row, and of a union its first member's."""
     row = row_type(body_type)
-    return [row.EXAMPLE] if row else body_type.EXAMPLE
+    return [row.EXAMPLE] if row else arms(body_type)[0].EXAMPLE
 
 
 def _tags(endpoints: Iterable[Endpoint]) -> dict[str, str]:
@@ -124,7 +125,9 @@ def _operation(
         "responses": _responses(endpoint, answers, base),
     }
     if endpoint.body_type is not None:
-        content = {"schema": bodies[repr(endpoint.body_type)], "example": example_of(endpoint.body_type)}
+        choices = [bodies[repr(arm)] for arm in arms(endpoint.body_type)]
+        schema = {"oneOf": choices} if len(choices) > 1 else choices[0]
+        content = {"schema": schema, "example": example_of(endpoint.body_type)}
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(endpoint.media, content)}
     elif endpoint.streams:
         contents = {
@@ -150,9 +153,11 @@ def _audience(endpoint: Endpoint) -> str:
 
 
 def _tell_apart(content: Schema, components: Mapping[str, Schema]) -> None:
-    """Gives JSON a schema of its own, since clients that are generated choose the media type by the body's class."""
-    whole = components[content[JSON]["schema"]["$ref"].rpartition("/")[2]]
-    content[JSON] = content[JSON] | {"schema": {key: whole[key] for key in whole if key != "title"}}
+    """Gives JSON schemas of its own, since clients that are generated choose the media type by the body's class."""
+    told = content[JSON]["schema"]
+    whole = [components[one["$ref"].rpartition("/")[2]] for one in told.get("oneOf", [told])]
+    apart = [{key: schema[key] for key in schema if key != "title"} for schema in whole]
+    content[JSON] = content[JSON] | {"schema": {"oneOf": apart} if len(apart) > 1 else apart[0]}
 
 
 def _parameters(endpoint: Endpoint) -> Iterator[Schema]:

@@ -27,10 +27,11 @@ from core.http.messages import (
     respond,
     wrong_media,
 )
+from core.http.oauth import NO_CACHE, decode_parameters
 from core.http.rows import rows_decoder
 from core.http.standing import LOOK_SECONDS, look_again
 from core.http.streams import Stream, while_connected
-from core.http.validation import Query, body_decoder, decode_form, decode_query, row_type
+from core.http.validation import Query, body_decoder, decode_query, row_type
 from core.problems import WRONG_METHOD, Kind, Problem, forbidden
 
 if TYPE_CHECKING:  # what the process has put into the scope
@@ -39,7 +40,6 @@ if TYPE_CHECKING:  # what the process has put into the scope
 
 T = TypeVar("T")
 JSON = (b"content-type", b"application/json")
-FORM = "application/x-www-form-urlencoded"
 PRIVATE = (b"cache-control", b"private, no-cache")
 VARY = (b"vary", b"Authorization")
 LIST_VARY = (b"vary", b"Authorization, Accept-Encoding")
@@ -134,6 +134,7 @@ class Endpoint:
         self.slow = declared.slow
         self.any_query = declared.any_query
         self.large = declared.large
+        self.oauth = declared.oauth
         self.once: bool = getattr(handler, "once", False)
         self.streams = False
         hints = get_type_hints(handler, include_extras=True)
@@ -145,11 +146,11 @@ class Endpoint:
         for name in list(inspect.signature(handler).parameters)[1:]:
             self._declare(name, hints[name])
         self._decode_rows = rows_decoder(self.body_type) if row_type(self.body_type) else None
-        self._decode = body_decoder(None if self._decode_rows else self.body_type)
+        self._decode = body_decoder(None if self._decode_rows or self.oauth else self.body_type)
         answers = get_args(self.answer) if get_origin(self.answer) is Reply else (self.answer,)
         self.lists = get_origin(answers[0]) is list
         vary = LIST_VARY if self.lists else VARY
-        self._headers: tuple[tuple[bytes, bytes], ...] = () if self.public else (PRIVATE, vary)
+        self._headers: Headers = NO_CACHE if self.oauth else () if self.public else (PRIVATE, vary)
 
     def _declare(self, name: str, hint: Any) -> None:
         if hint is int:
@@ -235,8 +236,8 @@ class Endpoint:
         body = scope["body"] = await read_body(scope, receive, limit, scope["bodies"])
         if body and media is None:
             raise wrong_media(self.media)
-        if media == FORM:
-            return decode_form(body, self.body_type)
+        if self.oauth:
+            return decode_parameters(body, media, self.body_type)
         if self._decode_rows:
             return await self._decode_rows(body, scope["bodies"].turn)
         return self._decode(body)
@@ -271,6 +272,9 @@ class endpoint(Struct, frozen=True, kw_only=True):
         False  # parameters that it does not know are ignored: mail programs and probes add theirs
     )
     large: bool = False  # its body may be as long as the settings say, not only SMALL_BODY bytes
+    oauth: bool = (
+        False  # it takes parameters, of a union those of the grant_type, and refuses them as RFC 6749 says
+    )
 
     def __call__(self, handler: Callable[..., Awaitable[Any]]) -> Endpoint:
         return Endpoint(handler, self)
@@ -288,6 +292,7 @@ class Methods:
         self.path = path
         self.endpoints = endpoints
         self._by_method = {"HEAD": endpoints["GET"]} | endpoints if "GET" in endpoints else endpoints
+        self.oauth = any(endpoint.oauth for endpoint in endpoints.values())
         self._allow = ", ".join(sorted(self._by_method)).encode()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

@@ -1,4 +1,4 @@
-"""A file that comes in a form (multipart/form-data, RFC 7578), as browsers and `curl -F` send it."""
+"""Forms: their media types, and a file that comes in one (RFC 7578), as browsers and `curl -F` send it."""
 
 from collections.abc import AsyncIterator
 from pathlib import PurePath
@@ -10,6 +10,7 @@ from starlette.types import Receive
 from core.http.streams import Stream
 from core.problems import Problem, invalid
 
+FORM = "application/x-www-form-urlencoded"
 FORM_DATA = "multipart/form-data"
 FIELD = "archivo"
 

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -18,6 +18,7 @@ from core.caller import Caller
 from core.http.body_budget import LEAST_BUDGET, BodyBudget
 from core.http.error_pages import error_page
 from core.http.messages import CLOSE, ClientGone, respond, values
+from core.http.oauth import refusal
 from core.http.streams import Stream
 from core.problems import CRASHED, Problem, stopping
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 PROBLEM_JSON = ((b"content-type", b"application/problem+json"),)
+OAUTH_JSON = ((b"content-type", b"application/json"),)
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 NO_STORE = (b"cache-control", b"no-store")
 LONGEST_PATH = 200
@@ -37,15 +39,18 @@ log = logging.getLogger("ventas.request")
 class Edge:
     """Gives the scope its `request_id`, `header_names`, `bodies` (the budget of all), one spelling of the path
     (without a trailing slash), its `prefix` (the path of PUBLIC_URL, which the proxy may take off a path or leave on
-    it), and `answer_headers`: a list of headers that the answer will have, whatever it is."""
+    it), and `answer_headers`: a list of headers that the answer will have, whatever it is.
 
-    def __init__(self, app: ASGIApp, services: "Services") -> None:
+    Errors of the `oauth` paths are RFC 6749's."""
+
+    def __init__(self, app: ASGIApp, services: "Services", oauth: Collection[str] = ()) -> None:
         settings = services.settings
         self.app = app
         self.services = services
         self._bodies = BodyBudget(max(LEAST_BUDGET, settings.max_body_bytes), settings.db_timeout_seconds)
         self._names = secrets.token_hex(6).encode()
         self._count = itertools.count(1)
+        self._oauth = oauth
         self._prefix = settings.prefix
         self._times = settings.server_timing == "on"
         self._logged_status = {"all": 0, "errors": 500, "off": 1000}[settings.log_requests]
@@ -92,8 +97,10 @@ class Edge:
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and not ending.begun:
                 raise
-            failure = error
-            problem = as_problem(error)
+            failure, problem = error, as_problem(error)
+            if scope["path"] in self._oauth:
+                problem = refusal(problem)
+                failure = problem if isinstance(error, Problem) else error
             if not status:
                 await self._answer(scope, named, problem)
             status = problem.kind.status
@@ -114,7 +121,8 @@ class Edge:
         """Problem details or, for who opened the address in a browser, a page that says the same."""
         request_id = scope["request_id"].decode()
         page = error_page(scope, problem, request_id, self._prefix)
-        headers = [*(page.headers if page else PROBLEM_JSON), *problem.headers]
+        media = OAUTH_JSON if scope["path"] in self._oauth else PROBLEM_JSON
+        headers = [*(page.headers if page else media), *problem.headers]
         if NO_STORE not in headers:
             headers.append(NO_STORE)
         body = scope.get("body")

@@ -64,31 +64,38 @@ def _bound(body: bytes) -> None:
 
 def decode_query(query: bytes, type_: type[Query]) -> Any:
     """The struct of a query string. Raises Problem 422 with every parameter at fault."""
-    return _decode_pairs(query, type_, "consulta")
-
-
-def decode_form(body: bytes, type_: type[Struct]) -> Any:
-    """The struct of an application/x-www-form-urlencoded body. Raises Problem 422, as for a query."""
-    return _decode_pairs(body, type_, "cuerpo")
-
-
-def _decode_pairs(encoded: bytes, type_: type[Struct], whole: str) -> Any:
-    try:
-        pairs = parse_qsl(
-            encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
-        )
-    except ValueError:
-        raise invalid(whole, "debe ser texto UTF-8 codificado con %XX, de hasta 100 valores") from None
-    values = _unique(pairs)
-    try:
-        struct = msgspec.convert(values, type_, strict=False)
-    except msgspec.ValidationError:
-        errores = _struct_errors(values, type_, strict=False)
-        raise invalid_fields(errores or [_error(whole, MISFIT)]) from None
+    pairs = form_pairs(query, whole="consulta")
+    struct = struct_of(pairs, type_, whole="consulta")
     # The text "null" is no value: what was sent must not count as not sent.
-    if nulls := [name for name in values if getattr(struct, name, "") is None]:
+    if nulls := [name for name, _ in pairs if getattr(struct, name, "") is None]:
         raise invalid_fields([_error(name, _fields(type_)[name][2]) for name in nulls])
     return struct
+
+
+def form_pairs(encoded: bytes, *, whole: str) -> list[tuple[str, str]]:
+    """The names and values of a query string or of an application/x-www-form-urlencoded body.
+
+    Raises Problem 422, which names the `whole`."""
+    try:
+        return parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError:
+        raise invalid(whole, "debe ser texto UTF-8 codificado con %XX, de hasta 100 valores") from None
+
+
+def struct_of(
+    pairs: Sequence[tuple[str, object]], type_: type[Struct], *, whole: str, doubtful: bool = False
+) -> Any:
+    """The struct of names and values, each once; `doubtful` values may hold lone surrogates.
+
+    Raises Problem 422 with every one at fault, and names the `whole` where none is."""
+    values = _unique(pairs)
+    errores = _struct_errors(values, type_, strict=False) if doubtful else []
+    if not errores:
+        try:
+            return msgspec.convert(values, type_, strict=False)
+        except msgspec.ValidationError:
+            errores = _struct_errors(values, type_, strict=False)
+    raise invalid_fields(errores or [_error(whole, MISFIT)]) from None
 
 
 def row_type(type_: Any) -> Any:
