@@ -128,6 +128,17 @@ GRANT SELECT (tabla, meses)
 GRANT SELECT (migration_id, applied_at_utc)
    ON _yoyo_migration TO ventas_app;
 
+-- On a Citus cluster (docs/scale-out.md) a new row reaches its shard with every column written out, the defaults too.
+
+DO $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus') THEN
+        GRANT INSERT ON usuario, venta, sesion, idempotencia, enlace, aviso, eliminacion TO ventas_app;
+        GRANT USAGE ON SEQUENCE usuario_id_seq, sesion_id_seq TO ventas_app;
+    END IF;
+END
+$$;
+
 -- Reports.
 
 GRANT SELECT (id, username, nombre, apellido, direccion, telefono, correo, creacion, estado, rol, bloqueado, actualizacion,

@@ -8,6 +8,7 @@ import httpx
 import psycopg
 import pytest
 from conftest import NO_TLS, ROLES, database_url, new_database, running, url_as
+from databases import Rows
 from psycopg.errors import InsufficientPrivilege
 
 from commands.main import main
@@ -220,3 +221,15 @@ def test_it_says_that_it_may_not_migrate(
     assert capsys.readouterr().err == f"error: {complaint}\n"
     assert main(["queries", "--plan"]) == 1
     assert capsys.readouterr().err == f"{complaint}\n"
+
+
+def test_on_a_cluster_whole_rows_and_their_numbers_may_be_inserted(database: str, rows: Rows) -> None:
+    granted = """SELECT has_table_privilege('ventas_app', 'venta', 'INSERT'),
+                        has_sequence_privilege('ventas_app', 'sesion_id_seq', 'USAGE')"""
+    assert rows(granted) == [(False, False)]
+    rows("UPDATE pg_extension SET extname = 'citus'")  # as a coordinator has it
+
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute(ROLES.read_text("utf-8"))
+
+    assert rows(granted) == [(True, True)]

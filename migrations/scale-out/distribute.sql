@@ -1,7 +1,8 @@
--- What:   spreads the sales, sessions and idempotency keys over the nodes of a Citus cluster, by usuario_id; usuario is
---         copied to every node. docs/scale-out.md says what must be there before, and what changes.
+-- What:   spreads the sales, sessions and idempotency keys over the nodes of a Citus cluster, by usuario_id; usuario and
+--         eliminacion are copied to every node. docs/scale-out.md says what must be there before, and what changes.
 -- Why:    one machine no longer writes fast enough.
--- Locks:  each table is closed to writers while it is copied: stop the API first. Foreign keys are missing meanwhile.
+-- Locks:  every table is closed to readers and writers until the end, some seconds and the time of copying: stop the
+--         API first. All or nothing of it happens: what fails may be run again.
 -- Undo:   undistribute.sql.
 -- Run:    psql -v ON_ERROR_STOP=1 -f distribute.sql, on the coordinator. Not part of `python app.py migrate`.
 
@@ -9,9 +10,21 @@
 -- auditoria: local; lists read it across all users, newest first, and a month is dropped at once.
 -- enlace: local; a row or two per user, and a queue of mails that is read across all users.
 -- aviso: local, as enlace is.
--- eliminacion: local; mostly empty, and read across all users.
 -- retencion: local; a row, for whoever drops old records.
 -- intento: local; a few counters, unlogged, that belong to no user.
+
+BEGIN;
+-- What refers to a table on every node is made in one transaction only if it is made shard by shard.
+SET LOCAL citus.multi_shard_modify_mode = 'sequential';
+
+-- Citus makes enlace and aviso anew where they meet usuario, without their comments: these are kept until then.
+CREATE TEMPORARY TABLE said ON COMMIT DROP AS
+SELECT c.relname, a.attname, d.description
+  FROM pg_description AS d
+  JOIN pg_class AS c ON c.oid = d.objoid
+  LEFT JOIN pg_attribute AS a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0
+ WHERE d.classoid = 'pg_class'::regclass
+   AND c.oid IN ('enlace'::regclass, 'aviso'::regclass);
 
 -- Shards cannot hold an id unique among all of them: from here on only the sequence of the coordinator does. Never insert a
 -- sale with an id of one's own. Whoever changes a sale names its owner too, so that one row changes at most.
@@ -27,6 +40,7 @@ ALTER TABLE aviso DROP CONSTRAINT aviso_usuario_id_fkey;
 ALTER TABLE eliminacion DROP CONSTRAINT eliminacion_usuario_id_fkey;
 
 SELECT create_reference_table('usuario');
+SELECT create_reference_table('eliminacion');
 SELECT create_distributed_table('venta', 'usuario_id', colocate_with => 'none');
 SELECT create_distributed_table('sesion', 'usuario_id', colocate_with => 'venta');
 SELECT create_distributed_table('idempotencia', 'usuario_id', colocate_with => 'venta');
@@ -44,7 +58,22 @@ ALTER TABLE aviso ADD CONSTRAINT aviso_usuario_id_fkey
 ALTER TABLE eliminacion ADD CONSTRAINT eliminacion_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 
--- The rows that were copied to the shards are still on the coordinator, where nobody sees them: only disk.
+DO $$
+DECLARE
+    words record;
+BEGIN
+    FOR words IN SELECT relname, attname, description FROM said LOOP
+        EXECUTE format('COMMENT ON %s %I%s IS %L',
+                       CASE WHEN words.attname IS NULL THEN 'TABLE' ELSE 'COLUMN' END,
+                       words.relname, coalesce('.' || quote_ident(words.attname), ''), words.description);
+    END LOOP;
+END
+$$;
+
+-- The rows that were copied are still on the coordinator too, where nobody sees them; password hashes are among them.
 SELECT truncate_local_data_after_distributing_table('venta');
 SELECT truncate_local_data_after_distributing_table('sesion');
 SELECT truncate_local_data_after_distributing_table('idempotencia');
+SELECT truncate_local_data_after_distributing_table('eliminacion');
+SELECT truncate_local_data_after_distributing_table('usuario');
+COMMIT;

@@ -1,8 +1,22 @@
 -- What:   the way back from distribute.sql: all rows return to plain tables on the coordinator.
 -- Why:    Citus' own undistribute_table refuses tables with identity columns, so each table is copied.
--- Locks:  every table, until its copy has taken its place: stop the API first. The coordinator's disk must hold it all.
+-- Locks:  every table, until the end: stop the API first. The coordinator's disk must hold it all. All or nothing of it
+--         happens: what fails may be run again.
 -- Undo:   distribute.sql.
+-- After:  DROP EXTENSION citus, as docs/scale-out.md says: until then the database is still a cluster's coordinator.
 -- Run:    psql -v ON_ERROR_STOP=1 -f undistribute.sql, on the coordinator. Not part of `python app.py migrate`.
+
+BEGIN;
+SET LOCAL citus.multi_shard_modify_mode = 'sequential';
+
+-- Citus makes enlace and aviso anew where they meet usuario, without their comments: these are kept until then.
+CREATE TEMPORARY TABLE said ON COMMIT DROP AS
+SELECT c.relname, a.attname, d.description
+  FROM pg_description AS d
+  JOIN pg_class AS c ON c.oid = d.objoid
+  LEFT JOIN pg_attribute AS a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0
+ WHERE d.classoid = 'pg_class'::regclass
+   AND c.oid IN ('enlace'::regclass, 'aviso'::regclass);
 
 ALTER TABLE venta DROP CONSTRAINT venta_usuario_id_fkey;
 ALTER TABLE sesion DROP CONSTRAINT sesion_usuario_id_fkey;
@@ -11,7 +25,13 @@ ALTER TABLE enlace DROP CONSTRAINT enlace_usuario_id_fkey;
 ALTER TABLE aviso DROP CONSTRAINT aviso_usuario_id_fkey;
 ALTER TABLE eliminacion DROP CONSTRAINT eliminacion_usuario_id_fkey;
 
-BEGIN;
+CREATE TABLE eliminacion_local (LIKE eliminacion INCLUDING ALL EXCLUDING INDEXES);
+INSERT INTO eliminacion_local SELECT * FROM eliminacion;
+DROP TABLE eliminacion;
+ALTER TABLE eliminacion_local RENAME TO eliminacion;
+ALTER TABLE eliminacion ADD CONSTRAINT eliminacion_pkey PRIMARY KEY (usuario_id);
+COMMENT ON TABLE eliminacion IS 'Accounts that are deleted and whose many sales are still being removed; mostly empty.';
+
 CREATE TABLE usuario_local (LIKE usuario INCLUDING ALL EXCLUDING INDEXES);
 INSERT INTO usuario_local SELECT * FROM usuario;
 SELECT setval('usuario_local_id_seq', last_value, is_called) FROM usuario_id_seq;
@@ -26,9 +46,7 @@ CREATE INDEX usuario_apellido_idx ON usuario (lower(apellido COLLATE minusculas)
 CREATE INDEX usuario_rol_idx ON usuario (rol, id);
 ALTER TABLE usuario SET (fillfactor = 90);
 COMMENT ON TABLE usuario IS 'The people who use the API.';
-COMMIT;
 
-BEGIN;
 CREATE TABLE venta_local (LIKE venta INCLUDING ALL EXCLUDING INDEXES);
 INSERT INTO venta_local SELECT * FROM venta;
 SELECT setval('venta_local_id_seq', last_value, is_called) FROM venta_id_seq;
@@ -41,9 +59,7 @@ CREATE INDEX venta_creacion_idx ON venta (creacion, id);
 CREATE INDEX venta_usuario_id_creacion_idx ON venta (usuario_id, creacion, id);
 ALTER TABLE venta SET (fillfactor = 90);
 COMMENT ON TABLE venta IS 'The sales.';
-COMMIT;
 
-BEGIN;
 CREATE TABLE sesion_local (LIKE sesion INCLUDING ALL EXCLUDING INDEXES);
 INSERT INTO sesion_local SELECT * FROM sesion;
 SELECT setval('sesion_local_id_seq', last_value, is_called) FROM sesion_id_seq;
@@ -54,9 +70,7 @@ ALTER TABLE sesion ADD CONSTRAINT sesion_pkey PRIMARY KEY (usuario_id, id);
 CREATE INDEX sesion_expira_idx ON sesion (expira);
 ALTER TABLE sesion SET (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE sesion IS 'One row per login; the tokens of a session are as good as its row.';
-COMMIT;
 
-BEGIN;
 CREATE TABLE idempotencia_local (LIKE idempotencia INCLUDING ALL EXCLUDING INDEXES);
 INSERT INTO idempotencia_local SELECT * FROM idempotencia;
 DROP TABLE idempotencia;
@@ -65,7 +79,6 @@ ALTER TABLE idempotencia ADD CONSTRAINT idempotencia_pkey PRIMARY KEY (usuario_i
 CREATE INDEX idempotencia_expira_idx ON idempotencia (expira);
 ALTER TABLE idempotencia SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE idempotencia IS 'The answers that requests with an Idempotency-Key got, to be given again for 24 hours.';
-COMMIT;
 
 ALTER TABLE venta ADD CONSTRAINT venta_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
@@ -79,3 +92,16 @@ ALTER TABLE aviso ADD CONSTRAINT aviso_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 ALTER TABLE eliminacion ADD CONSTRAINT eliminacion_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+
+DO $$
+DECLARE
+    words record;
+BEGIN
+    FOR words IN SELECT relname, attname, description FROM said LOOP
+        EXECUTE format('COMMENT ON %s %I%s IS %L',
+                       CASE WHEN words.attname IS NULL THEN 'TABLE' ELSE 'COLUMN' END,
+                       words.relname, coalesce('.' || quote_ident(words.attname), ''), words.description);
+    END LOOP;
+END
+$$;
+COMMIT;
