@@ -1,7 +1,6 @@
 """A real PostgreSQL per run, a database per test, a real server on it, and the cast."""
 
 import asyncio
-import itertools
 import os
 import re
 import signal
@@ -18,9 +17,9 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from clones import Clones, database_url, new_database
 from databases import Open
 from postbox import Postbox
-from psycopg import sql
 
 from app import application
 from core.checkout import CHECKOUT
@@ -44,8 +43,6 @@ ROLES = CHECKOUT / "docs" / "roles.sql"
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one, for all: making it takes longer than most tests
 
 SLOWEST_FILES = 20
-
-_numbers = itertools.count(1)
 
 if (
     signal.getsignal(signal.SIGINT) == signal.SIG_IGN
@@ -76,11 +73,26 @@ def template(postgres: str) -> Iterator[str]:
         yield name
 
 
+@pytest.fixture(scope="session")
+def clones(postgres: str, template: str) -> Iterator[Clones]:
+    """Databases like the template, for whoever wants one."""
+    clones = Clones(postgres, template)
+    yield clones
+    clones.close()
+
+
 @pytest.fixture
-def database(postgres: str, template: str) -> Iterator[str]:
+def database(clones: Clones) -> Iterator[str]:
     """The URL of a database of the test's own, migrated and empty."""
-    with new_database(postgres, "test", template=template) as name:
-        yield database_url(postgres, name)
+    with clones.url() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def database_of_all(clones: Clones) -> Iterator[str]:
+    """The URL of a database that the tests of a module share."""
+    with clones.url() as url:
+        yield url
 
 
 @pytest.fixture
@@ -277,28 +289,10 @@ def problem(answer: httpx.Response, status: int, codigo: str) -> dict[str, objec
     return body
 
 
-def database_url(server: str, name: str) -> str:
-    return urlsplit(server)._replace(path=f"/{name}").geturl()
-
-
 def url_as(role: str, url: str) -> str:
     """The URL of the same database for another role."""
     parts = urlsplit(url)
     return parts._replace(netloc=f"{role}:{role}@{parts.netloc.rpartition('@')[2]}").geturl()
-
-
-@contextmanager
-def new_database(server: str, kind: str, template: str | None = None) -> Iterator[str]:
-    name = f"{kind}_{os.getpid()}_{next(_numbers)}"
-    create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-    if template:
-        create += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(create)
-        try:
-            yield name
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 class Server(uvicorn.Server):

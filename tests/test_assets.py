@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from conftest import client_of, database_url, new_database, problem, running
+from conftest import client_of, problem, running
 
 from core.checkout import CHECKOUT
 from core.http.codings import zstd
@@ -16,11 +16,10 @@ PAGES = ["/docs", "/problemas", "/user/verificar", "/login/restablecer"]
 
 
 @pytest.fixture(scope="module")
-def site(postgres: str, template: str) -> Iterator[httpx.Client]:
+def site(database_of_all: str) -> Iterator[httpx.Client]:
     """A client of a server that nothing here changes; it asks for no compression of its own accord."""
     with (
-        new_database(postgres, "test", template=template) as name,
-        running({"DATABASE_URL": database_url(postgres, name)}) as url,
+        running({"DATABASE_URL": database_of_all}) as url,
         client_of(url, headers={"Accept-Encoding": "identity"}) as client,
     ):
         yield client

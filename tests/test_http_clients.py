@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import database_url, member, new_database, running
+from conftest import member, running
 from proxies import program
 from raw import answers
 
@@ -57,10 +57,9 @@ console.log(await read.text());
 
 
 @pytest.fixture(scope="module")
-def api(postgres: str, template: str) -> Iterator[httpx.Client]:
+def api(database_of_all: str) -> Iterator[httpx.Client]:
     with (
-        new_database(postgres, "test", template=template) as name,
-        running({"DATABASE_URL": database_url(postgres, name)}) as url,
+        running({"DATABASE_URL": database_of_all}) as url,
         httpx.Client(base_url=url, timeout=30) as api,
         member(api, "ana") as ana,
     ):

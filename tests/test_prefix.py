@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import browsers
 import httpx
 import pytest
-from conftest import PASSWORD, client_of, database_url, log_in, new_database, new_user, running
+from conftest import PASSWORD, client_of, log_in, new_user, running
 from fleets import until
 from postbox import Postbox
 from test_browser import _log_in, _send
@@ -33,15 +33,14 @@ def postbox() -> Iterator[Postbox]:
 
 
 @pytest.fixture(scope="module")
-def doors(postgres: str, template: str, postbox: Postbox, tmp_path_factory) -> Iterator[dict[str, str]]:
+def doors(database_of_all: str, postbox: Postbox, tmp_path_factory) -> Iterator[dict[str, str]]:
     """Where the API is reached: through the configuration of docs/deploy.md, and through one that leaves /api on."""
     nginx = program("nginx")
     folder = tmp_path_factory.mktemp("nginx")
     off, on = free_ports(2)
     with ExitStack() as stack:
-        name = stack.enter_context(new_database(postgres, "test", template=template))
         settings = {"PUBLIC_URL": f"http://127.0.0.1:{off}/api", "MAIL_URL": postbox.url}
-        app = stack.enter_context(running({"DATABASE_URL": database_url(postgres, name)} | settings))
+        app = stack.enter_context(running({"DATABASE_URL": database_of_all} | settings))
         app = app.removeprefix("http://")
         locations = told("nginx", "location /api/", {"unix:/run/ventas.sock:": app, "$host": "$http_host"})
         servers = f"server {{ listen 127.0.0.1:{off};\n{locations} }}" + KEEPS_THE_PATH.format(

@@ -7,7 +7,6 @@ from pathlib import Path
 import psycopg
 import pytest
 import uvicorn
-from conftest import database_url, new_database
 from proxies import PROXIES, proxy
 from raw import FORM, LAST, READ, answers, rest, serving
 
@@ -15,12 +14,6 @@ BODY = b"a=b&a=bcd"
 SIZED = FORM + b"content-length: 9\r\n\r\n" + BODY
 CHUNKED = FORM + b"transfer-encoding: chunked\r\n\r\n9\r\n" + BODY + b"\r\n0\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def database_of_all(postgres: str, template: str) -> Iterator[str]:
-    with new_database(postgres, "test", template=template) as name:
-        yield database_url(postgres, name)
 
 
 @pytest.fixture(scope="module")

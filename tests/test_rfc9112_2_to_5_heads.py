@@ -4,18 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from conftest import database_url, new_database
 from raw import HEAD, LAST, answers, connect, exchange, one, rest, serving, statuses
 
 from core.http.request_head import MOST_FIELDS, MOST_HEAD, MOST_LINE
 
 
 @pytest.fixture(scope="module")
-def server(postgres: str, template: str) -> Iterator[uvicorn.Server]:
-    with (
-        new_database(postgres, "test", template=template) as name,
-        serving(database_url(postgres, name), CORS_ORIGINS="https://tienda.example") as server,
-    ):
+def server(database_of_all: str) -> Iterator[uvicorn.Server]:
+    with serving(database_of_all, CORS_ORIGINS="https://tienda.example") as server:
         yield server
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 import uvicorn
-from conftest import PASSWORD, database_url, new_database, new_user
+from conftest import PASSWORD, new_user
 from raw import FORM, HEAD, LAST, READ, answers, connect, exchange, one, rest, serving, statuses
 
 from core.http.body_framing import MOST_EXTENSIONS, MOST_TRAILERS, TURN_LINES, Chunked
@@ -15,12 +15,6 @@ CHUNKED = FORM + b"transfer-encoding: chunked\r\n\r\n"
 SIZED = FORM + b"content-length: 9\r\n\r\n"
 BODY = b"a=b&a=bcd"
 ENDED = b"9\r\na=b&a=bcd\r\n0\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def database_of_all(postgres: str, template: str) -> Iterator[str]:
-    with new_database(postgres, "test", template=template) as name:
-        yield database_url(postgres, name)
 
 
 @pytest.fixture(scope="module")

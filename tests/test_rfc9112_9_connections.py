@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from conftest import PASSWORD, client_of, database_url, log_in, new_database, new_user
+from conftest import PASSWORD, client_of, log_in, new_user
 from fleets import until
 from raw import FORM, HEAD, LAST, READ, answers, connect, exchange, one, rest, serving, statuses
 
@@ -17,11 +17,8 @@ SIZED = FORM + b"content-length: 9\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
-def server(postgres: str, template: str) -> Iterator[uvicorn.Server]:
-    with (
-        new_database(postgres, "test", template=template) as name,
-        serving(database_url(postgres, name)) as server,
-    ):
+def server(database_of_all: str) -> Iterator[uvicorn.Server]:
+    with serving(database_of_all) as server:
         yield server
 
 
