@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from bench import faults, faults_clients
+from bench import faults, faults_clients, faults_neighbours
 from bench.fault_sites import (
     FaultSite,
     alone,
@@ -57,6 +57,18 @@ CASES = {
     "requests generated from the description": FaultCase(faults_clients.generated, NOTHING, with_mail),
     "odd bytes in every line, path, query and header": FaultCase(
         faults_clients.odd_bytes, NOTHING, with_mail
+    ),
+    "a user's row locked from psql": FaultCase(faults_neighbours.row_locked, NOTHING),
+    "a user's deletion left uncommitted": FaultCase(faults_neighbours.deletion_uncommitted, NOTHING),
+    "tables locked, in each mode": FaultCase(faults_neighbours.tables_locked, AWAY),
+    "PostgreSQL paused (SIGSTOP)": FaultCase(faults_neighbours.postgres_paused, AWAY, answered=False),
+    "a synchronous standby paused": FaultCase(
+        faults_neighbours.standby_paused, AWAY, with_standby, answered=False
+    ),
+    "a disk that takes 50 ms more for each commit": FaultCase(faults_neighbours.disk_slow, NOTHING),
+    "one account's files that trickle and never end": FaultCase(faults_neighbours.trickling_imports, NOTHING),
+    "an account with 200,000 sales deleted while it sells": FaultCase(
+        faults_neighbours.large_account_deleted, NOTHING
     ),
     "two releases migrating at once": FaultCase(faults.migrations_at_once, NOTHING),
 }

@@ -13,7 +13,7 @@ from core.files.reading import Reader
 from core.files.refusals import InvalidFile
 from core.files.spool import ahead, kept
 from core.files.writing import dressed
-from core.http.endpoint import Reply, Request, endpoint
+from core.http.endpoint import CreatedMany, Reply, Request, endpoint
 from core.http.forms import FORM_DATA, FormFile
 from core.http.standing import look_again, while_standing
 from core.http.streams import Download, Stream
@@ -49,13 +49,6 @@ IMPORTED = "Ventas importadas correctamente"
 GLANCE = 64 * 1024  # bytes of a file that are looked at before the rest comes
 
 Batch = Annotated[list[NewVenta], Meta(max_length=10_000)]
-
-
-class CreatedMany(Struct, frozen=True):
-    """The ids of the new sales, in the order of the batch."""
-
-    respuesta: str
-    ids: list[int]
 
 
 class ImportQuery(Query, frozen=True):

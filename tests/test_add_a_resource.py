@@ -64,6 +64,8 @@ def test_following_the_page_makes_a_resource_that_breaks_no_rule(tmp_path: Path)
         "-q",
         "-p",
         "no:cacheprovider",
+        "-m",
+        "not slow",
         "tests/test_productos.py",
         *(f"tests/{f}" for f in RULES),
     )

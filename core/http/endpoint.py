@@ -111,6 +111,13 @@ class Created(Struct, frozen=True):
     id: int
 
 
+class CreatedMany(Struct, frozen=True):
+    """What a creation of many answers: their ids, in the order of the batch."""
+
+    respuesta: str
+    ids: list[int]
+
+
 class Endpoint:
     """An ASGI application around one handler, and the facts that describe it."""
 
