@@ -1,6 +1,8 @@
 """Clients that are too slow: each is bounded, and the others do not notice."""
 
+import itertools
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -60,6 +62,11 @@ def test_empty_lines_without_end_are_given_up(client):
     until(cut_off(client, b"\r\n"))
 
 
+def test_empty_lines_that_come_in_halves_are_given_up(client):
+    halves = itertools.cycle([b"\r", b"\n"])
+    until(lambda: cut_off(client, next(halves))())
+
+
 @pytest.mark.parametrize(
     "begun",
     [
@@ -116,3 +123,16 @@ def test_an_answer_that_nobody_reads_is_given_up(server, client):
         client.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n")
     until(lambda: server.server_state.connections)
     until(lambda: not server.server_state.connections)
+
+
+def test_a_client_that_reads_on_is_not_given_up(server):
+    """However much waits for it whenever the server looks."""
+    answers_wanted, looks = 200, 20
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 15)
+        client.connect(server.servers[0].sockets[0].getsockname())
+        client.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * answers_wanted)
+        end = time.monotonic() + looks * Impatient.look_seconds
+        while time.monotonic() < end:
+            assert client.recv(1 << 15)
+            time.sleep(0.01)

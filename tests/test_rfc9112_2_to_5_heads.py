@@ -6,7 +6,7 @@ import pytest
 import uvicorn
 from raw import HEAD, LAST, answers, connect, exchange, one, rest, serving, statuses
 
-from core.http.request_head import MOST_FIELDS, MOST_HEAD, MOST_LINE
+from core.http.request_head import FEW_FIELDS, KNOWN, MOST_FIELDS, MOST_HEAD, MOST_KNOWN, MOST_LINE
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +121,13 @@ def test_it_refuses_a_target_that_is_too_long(server, ending):
     assert (answer.status, answer.problem["codigo"]) == (414, "direccion_demasiado_larga")
 
 
+@pytest.mark.parametrize("ending", [b"", b" / HTTP/1.1\r\nhost: x\r\n\r\n"])
+def test_it_does_not_implement_a_method_of_great_length(server, ending):
+    (answer,) = exchange(server, b"A" * (MOST_LINE + 1) + ending)
+    assert (answer.status, answer.problem["codigo"]) == (501, "metodo_desconocido")
+    assert answer.problem["detail"] == f"Este servicio no conoce el método {'A' * 50}"
+
+
 # 3.2 Request target
 
 
@@ -129,6 +136,8 @@ def test_it_refuses_a_target_that_is_too_long(server, ending):
     [
         b"/healthz#a",
         b"/healthz?a#b",
+        b"\\healthz",
+        b"/docs\\..\\healthz",
         b"/\xc3\xb1",
         b"healthz",
         b"*",
@@ -139,6 +148,10 @@ def test_it_refuses_a_target_that_is_too_long(server, ending):
 )
 def test_it_refuses_a_target_that_is_none(server, target):
     assert statuses(server, get(b"GET " + target + b" HTTP/1.1")) == [400]
+
+
+def test_it_takes_a_query_as_browsers_write_it(server):
+    assert statuses(server, get(b"GET /healthz?a=\\^`{|}[]'\"<> HTTP/1.1")) == [200]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +271,18 @@ def test_it_takes_many_fields_and_no_more(server):
     assert statuses(server, get(line, *[b"a:"] * (MOST_FIELDS - 2))) == [200]
     (answer,) = exchange(server, get(line, *[b"a:"] * (MOST_FIELDS - 1)))
     assert (answer.status, answer.problem["detail"]) == (431, "La petición tiene más de 1000 cabeceras")
+
+
+def test_heads_of_many_fields_are_not_remembered(server):
+    fields = [b"%x:" % n for n in range(FEW_FIELDS)]
+    assert statuses(server, get(b"GET /healthz HTTP/1.1", *fields)) == [200]
+    assert not [lines for lines in KNOWN if fields[-1] in lines]
+
+
+def test_the_heads_that_are_remembered_have_a_bound(server):
+    heads = b"".join(HEAD.replace(b"host", b"a: %d\r\nhost" % n) for n in range(MOST_KNOWN + 1))
+    assert statuses(server, heads + LAST) == [200] * (MOST_KNOWN + 2)
+    assert len(KNOWN) == MOST_KNOWN
 
 
 def test_the_bound_of_a_head_does_not_depend_on_how_it_is_cut(server):

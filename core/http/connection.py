@@ -4,7 +4,10 @@ import asyncio
 import re
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from enum import Enum
+from fcntl import ioctl
+from termios import TIOCOUTQ
 from typing import Any
 from urllib.parse import unquote
 
@@ -75,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._reads = HEAD
         self._buffer = b""
         self._searched = 0  # bytes of the buffer in which no head ends
+        self._timed = False  # a head, or an empty line before it, has begun and has its time
         self._framing: Framing
         self._head = RequestHead()
         self._exchange: Exchange | None = None  # the latest
@@ -82,7 +86,8 @@ class Connection(asyncio.Protocol):
         self._soon: asyncio.Handle | None = None
         self._ended = False  # the client sends no more
         self._discarded = 0
-        self._unread = 0
+        self._unread = 0  # bytes, when the client was last looked at
+        self._drained = False  # since then it has read most of what waited for it
 
     # What the event loop tells
 
@@ -108,6 +113,7 @@ class Connection(asyncio.Protocol):
         self.flow.pause_writing()
 
     def resume_writing(self) -> None:
+        self._drained = True
         self.flow.resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -204,7 +210,7 @@ class Connection(asyncio.Protocol):
             if buffer:
                 self._check_begun(buffer)
             return None
-        self._searched = 0
+        self._searched, self._timed = 0, False
         self._buffer = buffer[end + 4 :]
         head.read(buffer[:end])
         if head.length == 0:
@@ -218,7 +224,7 @@ class Connection(asyncio.Protocol):
         """A head that has not ended is refused as early as a whole one, and has its time."""
         line_end = buffer.find(b"\r\n")
         if max(line_end, 0 if line_end >= 0 else len(buffer)) > MOST_LINE:
-            raise long_line()
+            raise long_line(buffer)
         if line_end >= 0:
             self._head.read_line(buffer[:line_end])
         news = buffer[self._searched :]
@@ -226,8 +232,8 @@ class Connection(asyncio.Protocol):
             raise bad("hay un carácter de control, o un fin de línea que no es CRLF")
         if len(buffer) > MOST_HEAD:
             raise Problem(LONG_HEAD, LONG_HEAD.cuando)
-        if not self._searched:
-            self._until = self.loop.time() + self.look_seconds
+        if not self._timed:
+            self._until, self._timed = self.loop.time() + self.look_seconds, True
         self._searched = max(len(buffer) - 3, 0)
 
     def _exchange_of(self, head: RequestHead) -> Exchange:
@@ -324,14 +330,26 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def _look(self) -> None:
-        now, unread = self.loop.time(), self.transport.get_write_buffer_size()
-        if unread and self._unread and self._unread - unread <= LEAST_RATE * self.look_seconds:
+        now, unread = self.loop.time(), self._count_unread()
+        slow = not self._drained and self._unread - unread <= LEAST_RATE * self.look_seconds
+        if unread and self._unread and slow:
             self.transport.abort()
             return
-        self._unread = unread
+        self._unread, self._drained = unread, False
         if now >= self._until and not unread and not self._answering:
             self._expire()
         self._timer = self.loop.call_later(self.look_seconds, self._look)
+
+    def _count_unread(self) -> int:
+        """Bytes that the client has not taken, if it keeps some from being sent: ours, and those of the kernel.
+
+        The kernel takes more only when a third of its own, which may be megabytes, is gone."""
+        unread = self.transport.get_write_buffer_size()
+        if unread:
+            with suppress(OSError):  # a system that does not tell
+                sent = ioctl(self.transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4))
+                unread += int.from_bytes(sent, sys.byteorder)
+        return unread
 
     def _expire(self) -> None:
         if self._reads is HEAD and self._buffer:

@@ -32,6 +32,7 @@ NOSNIFF = (b"x-content-type-options", b"nosniff")
 NO_STORE = (b"cache-control", b"no-store")
 LONGEST_PATH = 200
 GONE = 499  # no whole answer: the client hung up first
+UNSPOKEN = {501, 505}  # what the client speaks is not this HTTP: no failure of ours
 
 log = logging.getLogger("ventas.request")
 
@@ -184,5 +185,6 @@ def log_request(scope: Scope, status: int, seconds: float, failure: BaseExceptio
             if sqlstate := getattr(cause, "sqlstate", None):
                 fields["sqlstate"] = sqlstate
     crash = failure if status == CRASHED.status else None
-    level = logging.ERROR if crash else logging.WARNING if status > CRASHED.status else logging.INFO
+    failed = status > CRASHED.status and status not in UNSPOKEN
+    level = logging.ERROR if crash else logging.WARNING if failed else logging.INFO
     log.log(level, "request", exc_info=crash, extra={"fields": fields})

@@ -21,6 +21,9 @@ MOST_LINE = 16 * 1024  # bytes of a request line
 MOST_FIELDS = 1000
 LONGEST_LENGTH = 18  # digits of a Content-Length
 SHORT_HEAD = 4096  # bytes; the fields of longer ones are not remembered
+FEW_FIELDS = 50  # nor those of heads with more: they take fifty times the memory of their bytes
+MOST_KNOWN = 512  # heads whose fields are remembered
+LONGEST_METHOD = 50  # bytes that are shown of one
 CONTROLS = {b"connection", b"content-length", b"expect", b"transfer-encoding"}
 
 # RFC 9110 section 9.1 and RFC 5789; CONNECT makes tunnels, which this server does not.
@@ -32,8 +35,9 @@ METHODS = {
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # What has matched is not tried again in other ways (`*+`): a long line that is no field is refused at once.
 FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*+((?:[\t -~\x80-\xff]*[!-~\x80-\xff])?+)[ \t]*+")
-# Visible ASCII, without # and, in a path, without ?
-PATH, QUERY = rb"(/[!-\"$->@-~]*)", rb"(?:\?([!-\"$-~]*))?"
+# Visible ASCII, without # and, in a path, without ? and the \ that some take for a /
+PATH, QUERY = rb"(/[!-\"$->@-\[\]-~]*)", rb"(?:\?([!-\"$-~]*))?"
+METHOD = re.compile(TOKEN)
 ORDINARY_LINE = re.compile(rb"([A-Z]+) " + PATH + QUERY + rb" HTTP/1\.1")
 LINE = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/([0-9])\.([0-9])")
 TARGET = re.compile(rb"(?:(?i:https?)://([^/?#]+))?" + PATH + rb"?" + QUERY)
@@ -71,8 +75,18 @@ class Fields:
 
 
 # A client's next request has mostly the same fields; behind a proxy, all but one or two.
-known_fields = lru_cache(512)(Fields)
+KNOWN: dict[bytes, Fields] = {}
 known_field = lru_cache(1024)(field)
+
+
+def new_fields(lines: bytes) -> Fields:
+    """Fields, which are remembered if they take little memory, in the place of the oldest. Raises Problem."""
+    fields = Fields(lines)
+    if len(lines) < SHORT_HEAD and len(fields.headers) <= FEW_FIELDS:
+        if len(KNOWN) >= MOST_KNOWN:
+            del KNOWN[next(iter(KNOWN))]
+        KNOWN[lines] = fields
+    return fields
 
 
 class RequestHead:
@@ -96,7 +110,7 @@ class RequestHead:
         line, _, lines = head.partition(b"\r\n")
         try:
             authority = self.read_line(line)
-            fields = known_fields(lines) if len(lines) < SHORT_HEAD else Fields(lines)
+            fields = KNOWN.get(lines) or new_fields(lines)
         except Problem:
             some = lines.split(b"\r\n", MOST_FIELDS)[:MOST_FIELDS]
             self.headers = [field(line) for line in some if FIELD.fullmatch(line)]
@@ -123,7 +137,7 @@ class RequestHead:
 
     def _read_odd_line(self, line: bytes) -> bytes | None:
         if len(line) > MOST_LINE:
-            raise long_line()
+            raise long_line(line)
         parts = LINE.fullmatch(line)
         if not parts:
             raise bad("la primera línea no es «método destino HTTP/1.1»")
@@ -196,12 +210,17 @@ def bad(why: str) -> Problem:
     return Problem(BAD_HTTP, f"La petición no es HTTP/1.1: {why}")
 
 
-def long_line() -> Problem:
+def long_line(line: bytes) -> Problem:
+    """RFC 9112 section 3: whether the method is too long, or the target. Raises Problem."""
+    method = METHOD.match(line)
+    if method and len(method[0]) > LONGEST_METHOD:
+        unknown(method[0])
     return Problem(LONG_TARGET, f"La primera línea de la petición pasa de {MOST_LINE} bytes")
 
 
 def unknown(method: bytes) -> str:
-    raise Problem(UNKNOWN_METHOD, f"Este servicio no conoce el método {method.decode('ascii')[:50]}")
+    shown = method[:LONGEST_METHOD].decode("ascii")
+    raise Problem(UNKNOWN_METHOD, f"Este servicio no conoce el método {shown}")
 
 
 def members(value: bytes) -> list[bytes]:
