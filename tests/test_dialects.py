@@ -133,6 +133,12 @@ def test_an_amount_that_could_be_another_is_refused(cell, decimal):
     assert (sales, [(line, campo) for line, campo, _ in errors]) == ([], [(2, "venta")])
 
 
+@pytest.mark.parametrize(("decimal", "example"), [("coma", "1.500,50"), ("punto", "1,500.50")])
+def test_what_is_no_amount_is_told_how_the_file_writes_one(decimal, example):
+    _, errors = read(table("mucho;1", head="venta;ventas_productos"), decimal)
+    assert errors == [(2, "venta", f"debe ser un importe como {example}")]
+
+
 @pytest.mark.parametrize(
     ("cell", "fecha", "iso"),
     [
@@ -157,7 +163,7 @@ def test_a_date_is_read_in_the_order_that_was_said(cell, fecha, iso):
         ("01/02/2026", None, "fecha=dma o fecha=mda"),
         ("31/01/2026", None, "fecha=dma"),
         ("01/31/2026", "dma", "fecha=mda"),
-        ("31/02/2026", "dma", "debe ser una fecha"),
+        ("31/02/2026", "dma", "debe ser una fecha como 31/01/2026 22:15, con hora o sin ella"),
         ("31/01-2026", "dma", "debe ser una fecha"),
         ("13:00 31/01/2026", "dma", "debe ser una fecha"),
         ("31/01/2026 13:00 PM", "dma", "debe ser una fecha"),

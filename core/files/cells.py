@@ -33,6 +33,8 @@ DATE = re.compile(
     r"(?:[T ] *(?P<hour>[0-9]{1,2}):(?P<clock>[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)"
     rf"(?:[{SPACES}]?(?P<half>[aApP])\.?[{SPACES}]?[mM]\.?)?(?P<offset> ?[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
 )
+AMOUNT_EXAMPLES: dict[Decimal, str] = {"coma": "1.500,50", "punto": "1,500.50"}
+DATE_EXAMPLES: dict[Fecha, str] = {"dma": "31/01/2026 22:15", "mda": "01/31/2026 22:15"}
 CENTURY = "20"  # of a year of two digits
 
 
@@ -132,6 +134,17 @@ def moment(cell: str, fecha: Fecha) -> str:
     except ValueError:
         return cell
     return iso
+
+
+def wanted(kind: Kind, cell: str, dialect: Dialect) -> str:
+    """How a cell that its dialect does not read should look; empty where it reads it, or has no way of its own."""
+    if reader(kind, dialect)(cell.strip()) != cell.strip():
+        return ""
+    if kind == "amount" and dialect.decimal:
+        return f"debe ser un importe como {AMOUNT_EXAMPLES[dialect.decimal]}"
+    if kind == "moment" and dialect.fecha:
+        return f"debe ser una fecha como {DATE_EXAMPLES[dialect.fecha]}, con hora o sin ella"
+    return ""
 
 
 def hint(kind: Kind, cell: str, dialect: Dialect) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from core.files.cells import FileColumn, columns, hint, read_column, reader
+from core.files.cells import FileColumn, columns, hint, read_column, reader, wanted
 from core.files.dialect import Dialect, Formato
 from core.files.lines import SLICE, LineTooLong, slices
 from core.files.plain_text import NOT_TEXT, PlainText
@@ -212,12 +212,13 @@ class Csv(Reader[Row]):
             return
         explained = self.explain(line, encode(values))
         written = {
-            column.name: hint(column.kind, cell, self._dialect)
-            for column, cell in zip(self._header, cells, strict=False)
+            column.name: (column.kind, cell) for column, cell in zip(self._header, cells, strict=False)
         }
         for error in explained if isinstance(explained, list) else []:
             campo = str(error["campo"])
-            self.refusals.refuse(line, f"{error['mensaje']}{written.get(campo, '')}", campo)
+            kind, cell = written.get(campo, ("text", ""))
+            mensaje = wanted(kind, cell, self._dialect) or error["mensaje"]
+            self.refusals.refuse(line, f"{mensaje}{hint(kind, cell, self._dialect)}", campo)
 
     def _not_text(self) -> str:
         other = "; ¿es windows-1252? Diga el charset del archivo" if self._text.charset == "utf-8" else ""
