@@ -82,16 +82,18 @@ async def _open(request: Request, user: Credenciales, renew: str | None, *, rene
     """A session, if the hash that was verified still is the user's; with `renew`, the password, it is made anew."""
     services = request.services
     renewed = await services.passwords.hash(renew, throttle.network(request)) if renew else None
-    return await sesiones.insert(
+    opened = await sesiones.insert(
         services.db,
         user.id,
         request.origin,
         verified=user.password,
-        renewed=renewed,
         seconds=IDLE_TIMES * idle_seconds(services) if renewable else services.tokens.seconds,
         renewable=renewable,
         verified_only=_verified_only(services),
     )
+    if opened and renewed:
+        await usuarios.renew(services.db, user.id, verified=user.password, renewed=renewed)
+    return opened
 
 
 async def _renew(request: Request, text: str) -> Token:

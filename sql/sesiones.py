@@ -3,7 +3,7 @@
 from msgspec import Struct, structs
 
 from core.caller import Origin, Rol
-from core.database.database import Runner
+from core.database.database import Runner, Transaction
 from core.instants import Instant
 
 
@@ -39,23 +39,27 @@ class StoredSession(Struct, frozen=True):
     agente: str
 
 
+ENTER = """
+-- sesiones.enter: makes a login come before or after a change of its user that ends sessions; locks no row, which on a
+-- cluster would be locked on every node; uses no index
+SELECT pg_advisory_xact_lock_shared(727002, hashint8(%(usuario_id)s::bigint))
+"""
+
+HOLD = """
+-- sesiones.hold: makes the logins of a user wait, so that the next statement sees every session; uses no index
+SELECT pg_advisory_xact_lock(727002, hashint8(%(usuario_id)s::bigint))
+"""
+
 INSERT = """
--- sesiones.insert: a new session, recorded, if the password verified a moment ago still is the user's; renews its hash
--- when a new one is given; uses usuario_pkey
+-- sesiones.insert: a new session, recorded, if the password verified a moment ago still is the user's;
+-- uses usuario_pkey
 WITH owner AS (
-    SELECT id, rol, coalesce(%(renewed)s, password) AS hash
+    SELECT id, rol
       FROM usuario
      WHERE id = %(usuario_id)s
        AND password = %(verified)s
        AND NOT bloqueado
        AND (estado OR NOT %(verified_only)s)
-       FOR NO KEY UPDATE
-), renewed AS (
-    UPDATE usuario
-       SET password = owner.hash
-      FROM owner
-     WHERE usuario.id = owner.id
-       AND usuario.password <> owner.hash
 ), opened AS (
     INSERT INTO sesion (usuario_id, expira, renovable, direccion, agente)
     SELECT id, now() + %(seconds)s * interval '1 second', %(renewable)s, %(address)s, %(agent)s
@@ -153,23 +157,28 @@ async def insert(
     origin: Origin,
     *,
     verified: str,
-    renewed: str | None,
     seconds: int,
     renewable: bool,
     verified_only: bool,
 ) -> Opened | None:
     """A session of `seconds`; None when the user or the `verified` hash is gone since."""
-    return await db.one(
-        Opened,
-        INSERT,
-        usuario_id=usuario_id,
-        verified=verified,
-        renewed=renewed,
-        seconds=seconds,
-        renewable=renewable,
-        verified_only=verified_only,
-        **structs.asdict(origin),
-    )
+    async with db.transaction() as tx:
+        await tx.run(ENTER, usuario_id=usuario_id)
+        return await tx.one(
+            Opened,
+            INSERT,
+            usuario_id=usuario_id,
+            verified=verified,
+            seconds=seconds,
+            renewable=renewable,
+            verified_only=verified_only,
+            **structs.asdict(origin),
+        )
+
+
+async def hold(tx: Transaction, usuario_id: int) -> None:
+    """Makes who logs in as this user wait for the end of the transaction; waits for who is doing so now."""
+    await tx.run(HOLD, usuario_id=usuario_id)
 
 
 async def end(

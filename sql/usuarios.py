@@ -11,7 +11,7 @@ from core.condition import ALWAYS, Condition
 from core.database.database import Runner
 from core.instants import Instant
 from core.problems import violated
-from sql import avisos
+from sql import avisos, sesiones
 from sql.auditoria import Accion
 
 NOTICES = 5  # mails a day at most that tell one user of new passwords
@@ -98,7 +98,7 @@ SELECT pg_advisory_xact_lock(727001)
 """
 
 LOCK = """
--- usuarios.lock: makes the logins of a user wait, so that the next statement sees every session; uses usuario_pkey
+-- usuarios.lock: makes the other changes of a user wait; uses usuario_pkey
 SELECT id
   FROM usuario
  WHERE id = %(id)s
@@ -293,6 +293,14 @@ SELECT verdict,
   FROM target
 """
 
+RENEW = """
+-- usuarios.renew: the hash of a password that was verified a moment ago, made anew; uses usuario_pkey
+UPDATE usuario
+   SET password = %(renewed)s
+ WHERE id = %(id)s
+   AND password = %(verified)s
+"""
+
 # What the audit holds of a person; the keys of antes and despues that are none of these are of the account.
 PERSONAL = "ARRAY['username', 'nombre', 'apellido', 'direccion', 'telefono', 'correo']"
 
@@ -422,10 +430,16 @@ async def update(
         return await db.one(_verdict, UPDATE, **parameters) or "missing"
     async with db.transaction() as tx:
         await tx.run(LOCK_ADMINS if demotes else LOCK, id=id)
+        await sesiones.hold(tx, id)
         verdict: Verdict = await tx.one(_verdict, UPDATE, **parameters) or "missing"
         if verdict == "done" and "correo" in changes:
             await avisos.refuse_reserved(tx, str(changes["correo"]), id)
         return verdict
+
+
+async def renew(db: Runner, id: int, *, verified: str, renewed: str) -> None:
+    """Puts the hash `renewed` in the place of the one that was `verified`, if that still is the user's."""
+    await db.run(RENEW, id=id, verified=verified, renewed=renewed)
 
 
 async def delete(
@@ -445,6 +459,7 @@ async def delete(
         if first_admin:
             await tx.run(LOCK_FIRST_ADMIN)
         await tx.run(LOCK_TO_DELETE, id=id)
+        await sesiones.hold(tx, id)
         return await tx.one(_verdict, sql, id=id, **parameters) or "missing"
 
 

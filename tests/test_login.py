@@ -7,10 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import bcrypt
 import jwt
+import psycopg
 import pytest
 from conftest import PASSWORD, SETTINGS, log_in, new_user, problem
+from fleets import until
+
+from sql.sesiones import ENTER, HOLD
 
 SECRET = SETTINGS["JWT_SECRET"]
+WAITING = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 @pytest.mark.parametrize("path", ["/login/", "/login"])
@@ -98,6 +103,39 @@ def test_of_many_who_log_in_while_a_hash_is_renewed_none_is_refused(ana, connect
     costlier = connect(BCRYPT_ROUNDS="5")
     with ThreadPoolExecutor(8) as people:
         assert len({*people.map(lambda _: log_in(costlier, "ana"), range(16))}) == 16
+
+
+def test_it_waits_for_no_lock_of_the_user(ana, api, database):
+    with psycopg.connect(database) as other:
+        other.execute("SELECT 1 FROM usuario FOR NO KEY UPDATE")
+
+        assert log_in(api, "ana")
+
+
+def test_a_change_that_ends_sessions_waits_for_a_login_and_ends_its_session(ana, api, database, rows):
+    with psycopg.connect(database) as other, ThreadPoolExecutor(1) as people:
+        other.execute(ENTER, {"usuario_id": 1})
+        other.execute("INSERT INTO sesion (usuario_id, expira) VALUES (1, now() + interval '1 day')")
+        changing = people.submit(
+            ana.patch, "/user/me", json={"password": "otra clave larga", "password_actual": PASSWORD}
+        )
+        until(lambda: rows(WAITING))
+        other.commit()
+
+        assert changing.result().status_code == 200
+    assert rows("SELECT count(*) FROM sesion WHERE fin IS NULL") == [(1,)]
+
+
+def test_a_login_waits_for_a_change_that_ends_sessions_and_is_refused(ana, api, database, rows):
+    with psycopg.connect(database) as other, ThreadPoolExecutor(1) as people:
+        other.execute(HOLD, {"usuario_id": 1})
+        other.execute("UPDATE usuario SET password = '$2b$04$' || repeat('.', 53)")
+        form = {"username": "ana", "password": PASSWORD}
+        entering = people.submit(api.post, "/login/", data=form)
+        until(lambda: rows(WAITING))
+        other.commit()
+
+        assert entering.result().json()["detail"] == "Usuario o contraseña incorrectos"
 
 
 def test_the_previous_secret_still_verifies(beto, connect):
