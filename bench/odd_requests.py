@@ -154,7 +154,9 @@ def odd(place: OddPlace, token: str) -> OddRequest:
             line[random.randrange(3)] = value
         case "path":
             before, name, after = re.split("({.*?})|$", place.path, maxsplit=1)
-            line[1] = before.encode() + (b"" if name else b"/") + value + after.encode()
+            line[1] = (
+                before.encode() + (b"" if name or before.endswith("/") else b"/") + value + after.encode()
+            )
         case "query":
             line[1] += b"?" + (place.name.encode() + b"=" if place.name else b"") + value
         case "header":

@@ -25,12 +25,12 @@ Users (`usuario`) and their sales (`venta`), over PostgreSQL. Money is a whole n
 RFC 3339 in UTC, errors are [problems](/problemas) with a stable `codigo`.
 
 **Two minutes.**
-1. *Register*: [`POST /user`](/docs#/users/users_create) with a `username`, a `password` and who you are.
+1. *Register*: [`POST /user/`](/docs#/users/users_create) with a `username`, a `password` and who you are.
 2. *Log in*: the **Authorize** button takes that `username` and `password`; then **Close**.
-3. *Sell*: [`POST /venta`](/docs#/ventas/ventas_create) with an amount in cents, or
+3. *Sell*: [`POST /venta/`](/docs#/ventas/ventas_create) with an amount in cents, or
    [`POST /venta/importar`](/docs#/bulk/bulk_load) with a whole CSV.
 4. *Sum*: [`GET /venta/resumen`](/docs#/resumen/resumen_show), by day, week, month or user;
-   [`GET /venta`](/docs#/ventas/ventas_index) lists the sales.
+   [`GET /venta/`](/docs#/ventas/ventas_index) lists the sales.
 
 Each call opens with a click; **Try it out**, then **Execute**, sends it. The examples work as they are.
 """

@@ -57,7 +57,7 @@ def page_headers(request: Request, cursor: str | None, total: int | None) -> Hea
     if cursor is not None:
         asked = quote(request.scope["query_string"], safe="&=%+").split("&")
         kept = [pair for pair in asked if unquote(pair.partition("=")[0]) not in ("", "despues")]
-        target = request.prefix + quote(request.scope["path"]) + "/?" + "&".join([*kept, f"despues={cursor}"])
+        target = f"{request.prefix}{quote(request.own_path)}?" + "&".join([*kept, f"despues={cursor}"])
         headers.append((b"link", f'<{target}>; rel="next"'.encode()))
         headers.append((b"x-next-cursor", cursor.encode()))
     if total is not None:

@@ -29,7 +29,7 @@ IDLE_TIMES = 6  # a session lasts at most so many times what its refresh token m
     public=True,
     oauth=True,
     any_query=True,
-    media=[FORM, "application/json"],
+    media=["application/json", FORM],
     problems=[BAD_CREDENTIALS, BAD_TOKEN_REQUEST, BAD_REFRESH, BLOCKED, NOT_VERIFIED, THROTTLED, CROWDED],
 )
 async def token(request: Request, asked: PasswordGrant | RefreshGrant) -> Token:

@@ -42,7 +42,7 @@ class Metadata(Struct, frozen=True):
     public=True,
     oauth=True,
     any_query=True,
-    media=[FORM, "application/json"],
+    media=["application/json", FORM],
     problems=[BAD_TOKEN_REQUEST],
     example=REVOKED,
 )

@@ -26,10 +26,10 @@ class NewAdmin:
             "correo": f"{name}@example.com",
         }
         with httpx.Client(base_url=os.environ["FUZZ_URL"]) as api:
-            api.post("/user", json=login | person).raise_for_status()
+            api.post("/user/", json=login | person).raise_for_status()
             with psycopg.connect(os.environ["FUZZ_DATABASE_URL"]) as connection:
                 connection.execute("UPDATE usuario SET rol = 'admin' WHERE username = %s", [name])
-            return api.post("/login", data=login).raise_for_status().json()["access_token"]
+            return api.post("/login/", data=login).raise_for_status().json()["access_token"]
 
     def set(self, case: schemathesis.Case, token: str, context: object) -> None:
         case.headers = {**(case.headers or {}), "Authorization": f"Bearer {token}"}

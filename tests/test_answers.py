@@ -55,7 +55,7 @@ def test_whoever_has_no_token_is_told_so(api):
 
 
 def test_an_unknown_parameter_is_refused_everywhere_else(ana):
-    oauth = {("POST", "/login"), ("POST", "/login/revocar")}  # RFC 6749 section 3.2: ignored
+    oauth = {("POST", "/login/"), ("POST", "/login/revocar")}  # RFC 6749 section 3.2: ignored
     for method, path in sorted(operations().keys() - oauth):
         if not (method == "GET" and path in FOR_PEOPLE_AND_PROBES):
             problem(_ask(ana, method, f"{path}?color=azul", **_valid(method, path)), 422, "datos_invalidos")
@@ -144,7 +144,7 @@ def test_without_a_database_everything_says_so_at_once(connect):
 
 
 def test_a_version_that_moved_on_is_refused_everywhere(ana):
-    ana.post("/venta", json={"venta": 1, "ventas_productos": 1})
+    ana.post("/venta/", json={"venta": 1, "ventas_productos": 1})
     for (method, path), operation in operations().items():
         if "412" in operation["responses"]:
             sent = _valid(method, path) | {"headers": {"If-Match": '"99"'}}
@@ -154,7 +154,7 @@ def test_a_version_that_moved_on_is_refused_everywhere(ana):
 
 
 def test_what_is_the_same_is_not_sent_again(ana):
-    ana.post("/venta", json={"venta": 1, "ventas_productos": 1})
+    ana.post("/venta/", json={"venta": 1, "ventas_productos": 1})
     for (method, path), operation in operations().items():
         if "304" in operation["responses"]:
             assert _ask(ana, method, path, headers={"If-None-Match": "*"}).status_code == 304
@@ -185,8 +185,8 @@ def test_too_many_attempts_are_refused_everywhere(ana, monkeypatch):
                     "password": "otra clave larga",
                     "password_actual": "no es esta",
                 }
-            if path == "/login":
-                sent["data"] = sent["data"] | {"password": "no es esta"}
+            if path == "/login/":
+                sent["json"] = sent["json"] | {"password": "no es esta"}
             for _ in range(3):
                 answer = _ask(ana, method, path, **sent)
             problem(answer, 429, "demasiados_intentos")
@@ -198,7 +198,7 @@ def test_what_is_too_much_at_once_is_told_everywhere(connect, ana, monkeypatch):
     monkeypatch.setattr(Room, "_full", lambda room, account: not room._waiting_of_one)
     crowded = connect()
     crowded.headers["authorization"] = ana.headers["authorization"]
-    heavy = {"/user": "?q=a", "/venta": "?minimo=1", "/user/{id}/venta": "?minimo=1"}
+    heavy = {"/user/": "?q=a", "/venta/": "?minimo=1", "/user/{id}/venta": "?minimo=1"}
     for (method, path), operation in operations().items():
         told = operation["responses"].get("429", {}).get("description", "")
         if operation["security"] and "demasiado_a_la_vez" in told and "demasiados_intentos" not in told:

@@ -62,12 +62,12 @@ def test_the_story_from_the_page_alone(page):
     """Each step by its link, with the example that the page offers."""
     page.goto("/docs")
 
-    registered = _send(page, "users_create", link="POST /user")
+    registered = _send(page, "users_create", link="POST /user/")
     _log_in(page, "eva", "una frase larga")
-    sold = _send(page, "ventas_create", link="POST /venta")
+    sold = _send(page, "ventas_create", link="POST /venta/")
     imported = _send(page, "bulk_load", link="POST /venta/importar")
     summed = _send(page, "resumen_show", link="GET /venta/resumen")
-    listed = _send(page, "ventas_index", link="GET /venta")
+    listed = _send(page, "ventas_index", link="GET /venta/")
 
     answers = [registered, sold, imported, summed, listed]
     assert [answer[:3] for answer in answers] == ["201", "201", "201", "200", "200"]
@@ -111,7 +111,7 @@ def test_a_page_fits_a_phone(page, path):
 def test_an_open_call_fits_a_phone(page):
     page.set_viewport_size(PHONE)
     page.goto("/docs")
-    assert _send(page, "users_create", link="POST /user").startswith("201")
+    assert _send(page, "users_create", link="POST /user/").startswith("201")
     assert _width(page) == PHONE["width"]
 
 

@@ -18,7 +18,7 @@ CLIENT = """\
 import type { components, paths } from "./openapi";
 
 const sale: components["schemas"]["NewVenta"] = { venta: 150000, ventas_productos: 3 };
-type Listed = paths["/venta"]["get"]["responses"][200]["content"]["application/json"];
+type Listed = paths["/venta/"]["get"]["responses"][200]["content"]["application/json"];
 export const total = (listed: Listed): number => listed.reduce((sum, one) => sum + one.venta, sale.venta);
 """
 

@@ -21,7 +21,7 @@ def test_every_place_of_the_description_is_there(api):
     }
     assert {f"GET /user/{{id}} {kind}" for kind in ("line", "path", "name", "query")} <= set(of_one)
     assert {f"GET /user/{{id}} header {name}" for name in HEADERS} <= set(of_one)
-    assert OddPlace("GET", "/venta", "query", "minimo") in found
+    assert OddPlace("GET", "/venta/", "query", "minimo") in found
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ def test_every_place_of_the_description_is_there(api):
         (PLACE, b"\r\nIf-Match: RARO"),
         (OddPlace("GET", "/user/{id}", "path"), b"GET /user/RARO HTTP/1.1\r\n"),
         (OddPlace("GET", "/user/{id}/venta", "path"), b"GET /user/RARO/venta HTTP/1.1\r\n"),
-        (OddPlace("GET", "/venta", "path"), b"GET /venta/RARO HTTP/1.1\r\n"),
-        (OddPlace("GET", "/venta", "query", "minimo"), b"GET /venta?minimo=RARO HTTP/1.1\r\n"),
-        (OddPlace("GET", "/venta", "query"), b"GET /venta?RARO HTTP/1.1\r\n"),
-        (OddPlace("GET", "/venta", "name"), b"\r\nRARO: 1"),
-        (OddPlace("GET", "/venta", "line"), b"RARO"),
+        (OddPlace("GET", "/venta/", "path"), b"GET /venta/RARO HTTP/1.1\r\n"),
+        (OddPlace("GET", "/venta/", "query", "minimo"), b"GET /venta/?minimo=RARO HTTP/1.1\r\n"),
+        (OddPlace("GET", "/venta/", "query"), b"GET /venta/?RARO HTTP/1.1\r\n"),
+        (OddPlace("GET", "/venta/", "name"), b"\r\nRARO: 1"),
+        (OddPlace("GET", "/venta/", "line"), b"RARO"),
     ],
 )
 def test_what_is_odd_stands_in_its_place(place, part, monkeypatch):

@@ -5,6 +5,8 @@ import re
 
 import pytest
 from answers import document, operations
+from conftest import new_user
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from starlette.routing import Mount
 
@@ -28,7 +30,7 @@ def test_it_is_served_with_an_etag(api):
 
 def test_every_route_is_described():
     served = {
-        (method, route.app.path.rstrip("/") or "/")
+        (method, route.app.path)
         for route in routes
         if not isinstance(route, Mount)
         for method in route.app.endpoints
@@ -140,3 +142,73 @@ def test_pages_are_locked_up(api, path):
 
 def test_the_root_says_where_to_go(api):
     assert api.get("/").json()["docs"] == "/docs"
+
+
+def test_each_problem_is_told_by_its_codigo():
+    """A client's type of an answer has one member for each `codigo`, and its status with it."""
+    schemas = document()["components"]["schemas"]
+    told = set()
+    for operation in operations().values():
+        for status, answer in operation["responses"].items():
+            for media, content in answer.get("content", {}).items():
+                if int(status) < 400 or media == "text/plain":
+                    continue
+                names = [ref["$ref"] for ref in content["schema"].get("oneOf", [content["schema"]])]
+                mapping = content["schema"].get("discriminator", {}).get("mapping", {})
+                for name in names:
+                    members = schemas[name.rpartition("/")[2]]["properties"]
+                    codigo = members["codigo"]["const"]
+                    assert KINDS[codigo].status == members["status"]["const"] == int(status)
+                    assert mapping.get(codigo, name) == name
+                    assert media == ("application/json" if "error" in members else "application/problem+json")
+                    told.add(codigo)
+    assert told >= {"usuario_repetido", "datos_invalidos", "credenciales_invalidas", "bd_lenta"}
+
+
+def test_an_error_answers_as_its_schema_says(ana, api):
+    refused = {
+        "ProblemUsuarioRepetido": api.post("/user/", json=new_user("ana")),
+        "ProblemDatosInvalidos": api.post("/user/", json={}),
+        "OAuthProblemPeticionDeTokenInvalida": api.post("/login/", data={}),
+        "OAuthProblemCredencialesInvalidas": api.post("/login/", data={"username": "a", "password": "b"}),
+    }
+    schemas = document()["components"]["schemas"]
+    for name, answer in refused.items():
+        validator = OAS31Validator(
+            {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
+        )
+        assert [error.message for error in validator.iter_errors(answer.json())] == []
+        assert schemas[name]["properties"].keys() >= answer.json().keys()
+
+
+def test_no_client_is_told_to_send_what_is_meant_anyway():
+    """Generated clients send the `default` of a parameter."""
+    parameters = [one for operation in operations().values() for one in operation["parameters"]]
+    assert not [one["name"] for one in parameters if "default" in one.get("schema", {})]
+
+
+def test_login_says_what_each_grant_requires():
+    schemas = document()["components"]["schemas"]
+    content = operations()["POST", "/login/"]["requestBody"]["content"]
+    for media in ("application/json", "application/x-www-form-urlencoded"):
+        grants = [schemas[one["$ref"].rpartition("/")[2]] for one in content[media]["schema"]["oneOf"]]
+        required = {grant["properties"]["grant_type"]["enum"][0]: grant["required"] for grant in grants}
+        assert required["password"] == ["username", "password"]
+        assert required["refresh_token"] == ["grant_type", "refresh_token"]
+
+
+def test_a_collection_has_one_spelling(ana):
+    ana.post("/venta/", json={"venta": 1, "ventas_productos": 1})
+    ana.post("/venta/", json={"venta": 1, "ventas_productos": 1})
+    assert {"/user/", "/venta/", "/login/"} <= document()["paths"].keys()
+    for path in ("/venta", "/venta/"):
+        assert ana.get(f"{path}?limit=1").headers["link"].startswith("</venta/?limit=1&despues=")
+    for path in ("/user/1/venta", "/user/1/venta/"):
+        assert ana.get(f"{path}?limit=1").headers["link"].startswith("</user/1/venta?limit=1&despues=")
+
+
+@pytest.mark.parametrize(
+    "page", [*(CHECKOUT / "docs").glob("*.md"), CHECKOUT / "README.md"], ids=lambda page: page.name
+)
+def test_the_pages_spell_collections_so_too(page):
+    assert re.findall(r"(?:GET|POST|8000) ?/(?:user|venta|login)(?![/\w-])", page.read_text()) == []

@@ -99,7 +99,7 @@ def page(chromium, door):
 def test_docs_are_read_and_tried(page, ana):
     page.goto("/api/docs")
     _log_in(page, "ana", PASSWORD)
-    assert _send(page, "ventas_create", link="POST /venta").startswith("201")
+    assert _send(page, "ventas_create", link="POST /venta/").startswith("201")
 
 
 def test_the_start_leads_on(page, ana):

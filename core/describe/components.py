@@ -1,42 +1,6 @@
-"""What the operations of the description share: the shape of an error, headers, ways to authenticate."""
+"""What the operations of the description share: headers, parameters, ways to authenticate."""
 
 from core.describe.schemas import Schema
-
-PROBLEM_SCHEMA: Schema = {
-    "type": "object",
-    "description": "An error (RFC 9457).",
-    "required": ["type", "title", "status", "detail", "codigo", "request_id"],
-    "properties": {
-        "type": {
-            "type": "string",
-            "format": "uri-reference",
-            "description": "The error's entry in /problemas.",
-        },
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What happened, in Spanish, for a person."},
-        "codigo": {"type": "string", "description": "What happened, for a program; it never changes."},
-        "request_id": {"type": "string"},
-        "error": {
-            "type": "string",
-            "description": "OAuth 2.0's own code (RFC 6749 section 5.2), at /login/.",
-        },
-        "errores": {
-            "type": "array",
-            "description": "What is wrong, field by field.",
-            "items": {
-                "type": "object",
-                "required": ["campo", "mensaje"],
-                "properties": {
-                    "campo": {"type": "string"},
-                    "mensaje": {"type": "string"},
-                    "indice": {"type": "integer", "description": "The row's place in a JSON list, from 0."},
-                    "linea": {"type": "integer", "description": "The line of a file, from 1."},
-                },
-            },
-        },
-    },
-}
 
 
 def _always(description: str) -> Schema:
@@ -94,7 +58,7 @@ def security(base: str) -> Schema:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "In place of the above: an access token that `POST /login` gave.",
+            "description": "In place of the above: an access token that `POST /login/` gave.",
         },
     }
 

@@ -16,11 +16,11 @@ from core.describe.components import (
     IF_MATCH,
     IF_NONE_MATCH,
     PARAMETERS,
-    PROBLEM_SCHEMA,
     REQUEST_ID,
     security,
 )
-from core.describe.schemas import Schema, bounded, describe, parameters, reference
+from core.describe.problem_schemas import JSON, RATE_LIMIT, components, named, response
+from core.describe.schemas import Schema, bounded, describe, parameters
 from core.http.endpoint import Endpoint, Methods, Reply
 from core.http.oauth import arms
 from core.http.streams import Download
@@ -45,9 +45,7 @@ from core.problems import (
     Kind,
 )
 
-PROBLEM = "application/problem+json"
-JSON = "application/json"
-RATE_LIMIT = ["RateLimit", "RateLimit-Policy"]
+FILE = {"type": "string", "format": "binary"}
 PATH_ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1}
 DATABASE = [kind for kind in KINDS.values() if kind.codigo.startswith("bd_") and kind is not NOT_MIGRATED]
 
@@ -65,11 +63,9 @@ def document(
     paths: dict[str, Schema] = {}
     seen: set[str] = set()
     for map_ in maps:
-        path = map_.path.rstrip("/") or "/"
+        path = map_.path
         for method, endpoint in map_.endpoints.items():
-            operation = _operation(endpoint, bodies, answers, base)
-            if endpoint.oauth:
-                _tell_apart(operation["requestBody"]["content"], taken)
+            operation = _operation(endpoint, bodies, answers)
             if operation["operationId"] in seen:
                 operation["operationId"] += "_as_" + re.sub(r"\W+", "_", path.rpartition("/")[2])
             seen.add(operation["operationId"])
@@ -81,7 +77,8 @@ def document(
         "tags": [{"name": name, "description": about} for name, about in _tags(endpoints).items()],
         "paths": paths,
         "components": {
-            "schemas": bounded(sent | taken, limits) | {"Problema": PROBLEM_SCHEMA},
+            "schemas": bounded(sent | taken, limits)
+            | components((kind, e.oauth) for e in endpoints for kind in _problems(e)),
             "parameters": PARAMETERS,
             "headers": HEADERS,
             "securitySchemes": security(base),
@@ -111,9 +108,7 @@ def _tags(endpoints: Iterable[Endpoint]) -> dict[str, str]:
     return {name: (module.__doc__ or "").strip() for name, module in modules.items()}
 
 
-def _operation(
-    endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mapping[str, Schema], base: str
-) -> Schema:
+def _operation(endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mapping[str, Schema]) -> Schema:
     summary, _, description = inspect.cleandoc(endpoint.handler.__doc__ or "").partition("\n")
     operation: Schema = {
         "operationId": endpoint.name,
@@ -122,7 +117,7 @@ def _operation(
         "description": "\n\n".join(filter(None, [description.strip(), _audience(endpoint)])),
         "security": [] if endpoint.public else [{"oauth2": []}, {"bearer": []}],
         "parameters": list(_parameters(endpoint)),
-        "responses": _responses(endpoint, answers, base),
+        "responses": _responses(endpoint, answers),
     }
     if endpoint.body_type is not None:
         choices = [bodies[repr(arm)] for arm in arms(endpoint.body_type)]
@@ -131,33 +126,17 @@ def _operation(
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(endpoint.media, content)}
     elif endpoint.streams:
         contents = {
-            media: {"schema": _file_schema(example), "example": example}
+            media: ({"schema": FILE} if isinstance(example, str) else {}) | {"example": example}
             for media, example in endpoint.examples.items()
         }
         operation["requestBody"] = {"required": True, "content": contents}
     return {name: value for name, value in operation.items() if value or name == "security"}
 
 
-def _file_schema(example: str | Mapping[str, str]) -> Schema:
-    """The schema of a file, or of the form that has it in a field."""
-    if isinstance(example, str):
-        return {"type": "string"}
-    fields = {name: {"type": "string"} for name in example}
-    return {"type": "object", "required": list(example), "properties": fields}
-
-
 def _audience(endpoint: Endpoint) -> str:
     if endpoint.public:
         return "No login needed."
     return "For an admin." if endpoint.admin else "For whoever is logged in."
-
-
-def _tell_apart(content: Schema, components: Mapping[str, Schema]) -> None:
-    """Gives JSON schemas of its own, since clients that are generated choose the media type by the body's class."""
-    told = content[JSON]["schema"]
-    whole = [components[one["$ref"].rpartition("/")[2]] for one in told.get("oneOf", [told])]
-    apart = [{key: schema[key] for key in schema if key != "title"} for schema in whole]
-    content[JSON] = content[JSON] | {"schema": {"oneOf": apart} if len(apart) > 1 else apart[0]}
 
 
 def _parameters(endpoint: Endpoint) -> Iterator[Schema]:
@@ -174,7 +153,7 @@ def _parameters(endpoint: Endpoint) -> Iterator[Schema]:
     yield REQUEST_ID
 
 
-def _responses(endpoint: Endpoint, answers: Mapping[str, Schema], base: str) -> Schema:
+def _responses(endpoint: Endpoint, answers: Mapping[str, Schema]) -> Schema:
     headers = ["X-Request-ID"]
     if endpoint.etag:
         headers.append("ETag")
@@ -194,7 +173,7 @@ def _responses(endpoint: Endpoint, answers: Mapping[str, Schema], base: str) -> 
     responses = {
         str(status): {
             "description": HTTPStatus(status).phrase,
-            "headers": _named(headers),
+            "headers": named(headers),
             "content": content,
         }
         for status in (endpoint.status, *endpoint.also)
@@ -205,12 +184,14 @@ def _responses(endpoint: Endpoint, answers: Mapping[str, Schema], base: str) -> 
     if endpoint.etag:
         responses["304"] = {
             "description": "Still the version of If-None-Match.",
-            "headers": _named(["X-Request-ID", "ETag"]),
+            "headers": named(["X-Request-ID", "ETag"]),
         }
     by_status: dict[int, list[Kind]] = {}
     for kind in _problems(endpoint):
         by_status.setdefault(kind.status, []).append(kind)
-    return responses | {str(status): _problem(kinds, base) for status, kinds in sorted(by_status.items())}
+    return responses | {
+        str(status): response(kinds, oauth=endpoint.oauth) for status, kinds in sorted(by_status.items())
+    }
 
 
 def _problems(endpoint: Endpoint) -> list[Kind]:
@@ -233,38 +214,3 @@ def _problems(endpoint: Endpoint) -> list[Kind]:
     if endpoint.database:
         kinds += [*DATABASE, BUSY]
     return list(dict.fromkeys(kinds))
-
-
-def _problem(kinds: list[Kind], base: str) -> Schema:
-    status = kinds[0].status
-    headers = ["X-Request-ID"]
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers.append("WWW-Authenticate")
-    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE) or KEY_IN_USE in kinds:
-        headers.append("Retry-After")
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        headers += RATE_LIMIT
-    codes = {"codigo": {"enum": [kind.codigo for kind in kinds]}, "status": {"const": status}}
-    examples = {
-        kind.codigo: {
-            "summary": kind.title,
-            "value": {
-                "type": f"{base}/problemas#{kind.codigo}",
-                "title": kind.title,
-                "status": status,
-                "detail": kind.cuando,
-                "codigo": kind.codigo,
-                "request_id": "c0ffee-1",
-            },
-        }
-        for kind in kinds
-    }
-    return {
-        "description": " · ".join(f"`{kind.codigo}`: {kind.title}" for kind in kinds),
-        "headers": _named(headers),
-        "content": {PROBLEM: {"schema": reference("Problema") | {"properties": codes}, "examples": examples}},
-    }
-
-
-def _named(headers: list[str]) -> Schema:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}

@@ -30,11 +30,13 @@ def describe(types: Iterable[Any], *, sent: bool) -> tuple[dict[str, Schema], di
 
 
 def parameters(query_type: Any) -> dict[str, tuple[bool, Schema]]:
-    """Each parameter of a query, whether it is required, and its schema. No query has a null: it is there or not."""
+    """Each parameter of a query, whether it is required, and its schema. No query has a null: it is there or not.
+
+    What is meant without it stands in its description: a `default` is what generated clients would send."""
     (name,), components = msgspec.json.schema_components([query_type], ref_template="{name}")
     query = components[name["$ref"]]
     return {
-        name: (name in query["required"], polished(_without_null(schema)))
+        name: (name in query["required"], _without_default(polished(_without_null(schema))))
         for name, schema in query["properties"].items()
     }
 
@@ -80,6 +82,13 @@ def _whole(schema: Schema) -> Schema:
         for name, field in fields.items()
     }
     return schema | {"properties": bare, "required": required} if fields else schema
+
+
+def _without_default(schema: Schema) -> Schema:
+    if not schema.get("default"):
+        return {key: value for key, value in schema.items() if key != "default"}
+    told = f"`{schema.pop('default')}` unless given"
+    return schema | {"description": f"{schema['description']}; {told}" if "description" in schema else told}
 
 
 def _without_null(schema: Schema) -> Schema:

@@ -77,6 +77,12 @@ class Request(HTTPConnection):
         return prefix
 
     @property
+    def own_path(self) -> str:
+        """The path as it is described: a collection's ends with a slash, whether or not the request's does."""
+        path, declared = self.scope["path"], self.scope["route"].app.path
+        return f"{path}/" if declared.endswith("/") else str(path)
+
+    @property
     def endpoint(self) -> "Endpoint":
         endpoint: Endpoint = self.scope["endpoint"]
         return endpoint

@@ -84,10 +84,9 @@ function Try({ operation, base, parameters, contents }) {
 
 function Parameter({ id, parameter: { name, in: where, required, description, schema = {} } }) {
   const field = `${id}-${name}`;
-  const hint = [where, schema.default !== undefined && `si falta: ${schema.default}`].filter(Boolean).join(", ");
   const choices = schema.enum ?? (schema.type === "boolean" ? ["true", "false"] : null);
   return html`<div class="field">
-    <label for=${field}><code>${name}</code>${required && html` <span class="bad">*</span>`} <span class="soft">${hint}</span></label>
+    <label for=${field}><code>${name}</code>${required && html` <span class="bad">*</span>`} <span class="soft">${where}</span></label>
     ${choices
       ? html`<select id=${field} name="p:${name}" aria-describedby="${field}-said"><option value=""></option>${choices.map((each) => html`<option>${String(each)}</option>`)}</select>`
       : html`<input id=${field} name="p:${name}" required=${Boolean(required)} placeholder=${schema.examples?.[0]} autocomplete="off" spellcheck=${false} aria-describedby="${field}-said" />`}
