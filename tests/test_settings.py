@@ -5,6 +5,7 @@ import re
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import SETTINGS
@@ -12,7 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from core.checkout import CHECKOUT
 from core.process.application import Api
-from core.process.settings import SettingsError, load
+from core.process.dotenv_file import DotenvError
+from core.process.settings import SettingsError, load, read
 
 HEROKU = {"DYNO": "web.1", "DATABASE_URL": "postgres://u:p@h/db", "JWT_SECRET": secrets.token_hex(32)}
 
@@ -110,7 +112,7 @@ def test_the_parts_make_a_url(server):
 
 
 def test_a_port_that_is_no_number_is_named():
-    with pytest.raises(SettingsError, match=r"^POSTGRES_PORT: set it to a number"):
+    with pytest.raises(SettingsError, match=r'^POSTGRES_PORT: "abc" cannot be used; set it to a number'):
         load({"POSTGRES_SERVER": "h", "POSTGRES_PORT": "abc"})
 
 
@@ -161,3 +163,89 @@ def test_no_document_shows_a_secret_that_would_work():
     for value in shown:
         with pytest.raises(SettingsError, match=r"^JWT_SECRET: "):
             load(HEROKU | {"JWT_SECRET": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        (
+            "PORT",
+            "abc",
+            'PORT: "abc" cannot be used; port to listen on; a whole number from 0 to 65535, such as 8000',
+        ),
+        ("LOG_LEVEL", "loud", 'LOG_LEVEL: "loud" cannot be used; debug, info, warning or error'),
+        (
+            "DRAIN_SECONDS",
+            "ninety",
+            'DRAIN_SECONDS: "ninety" cannot be used; how long /readyz says 503 before a stop; '
+            "a number from 0 to 60, such as 1",
+        ),
+        ("DB_POOL_MIN", "20", 'DB_POOL_MIN: "20" cannot be used; set it no higher than DB_POOL_MAX, 10'),
+        (
+            "PUBLIC_URL",
+            "https://" + "x" * 99 + "?",
+            f'PUBLIC_URL: "https://{"x" * 52}…" cannot be used; '
+            "set it to an address such as https://api.example.com",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_shown_beside_one_that_can(name, value, line):
+    with pytest.raises(SettingsError) as refused:
+        load({name: value})
+    assert str(refused.value) == line
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "MAIL_URL", "READ_DATABASE_URL"])
+def test_a_secret_is_not_shown(name):
+    with pytest.raises(SettingsError, match=f"^{name}: (?!.*s3cr3t)"):
+        load({name: "s3cr3t"})
+
+
+@pytest.mark.parametrize("part", ["POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "POSTGRES_PORT"])
+def test_a_part_without_the_server_is_named(part):
+    with pytest.raises(SettingsError, match=f"^{part}: it says nothing without POSTGRES_SERVER") as refused:
+        load({part: "5433"})
+    assert "5433" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"\n# one\nDATABSE_URL=x\n", ".env, line 3: there is no setting DATABSE_URL; DATABASE_URL is one"),
+        (b"PORT=8001\nHOST='127.0.0.1\n", ".env, line 2: the quote is not closed"),
+        (b'HOST="a\nLOG_LEVEL="info"\n', ".env, line 1: the quote is not closed"),
+        (
+            b"# a\xc3\xb1o\nMAIL_FROM=Jos\xe9 <j@example.com>\n",
+            ".env, line 2: a character is not UTF-8; save the file as UTF-8",
+        ),
+        (b"PORT\n", ".env, line 1: PORT has no value; write PORT=value"),
+        (b"PORT: 8001\n", ".env, line 1: this is not NAME=value; begin a comment with #"),
+        (b"PORT=1\nHOST=::\n\nPORT=2\n", ".env, line 4: PORT stands on line 1 already"),
+        (
+            b"HOST=::\nPORT=x\n",
+            '.env, line 2: PORT: "x" cannot be used; port to listen on; a whole number from 0 to '
+            "65535, such as 8000",
+        ),
+        (
+            b"POSTGRES_USER=ana\n",
+            ".env, line 1: POSTGRES_USER: it says nothing without POSTGRES_SERVER: set that to "
+            "the "
+            "server's name, such as 127.0.0.1, or leave every POSTGRES_… empty",
+        ),
+    ],
+)
+def test_a_mistake_in_dotenv_is_one_line_with_its_number(tmp_path: Path, text, line):
+    (tmp_path / ".env").write_bytes(text)
+    with pytest.raises(DotenvError) as refused:
+        read({}, tmp_path / ".env")
+    assert str(refused.value) == line
+
+
+def test_the_real_environment_wins_and_its_mistake_is_not_the_files(tmp_path: Path):
+    (tmp_path / ".env").write_text("PORT=8001\nHOST=\nLOG_LEVEL=debug\n")
+    settings = read({"PORT": "8002"}, tmp_path / ".env")
+    assert (settings.port, settings.host, settings.log_level) == (8002, "127.0.0.1", "debug")
+    with pytest.raises(SettingsError, match=r"^PORT: "):
+        read({"PORT": "x"}, tmp_path / ".env")
+    (tmp_path / ".env").write_text("NO_SUCH=1\n")
+    assert read(HEROKU, tmp_path / ".env").production

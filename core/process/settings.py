@@ -1,5 +1,6 @@
 """Every setting of the product: typed, with its meaning, checked before anything starts."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -11,28 +12,41 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import psycopg
-from dotenv import dotenv_values
 from msgspec import Meta, Struct
 from psycopg.conninfo import conninfo_to_dict
 
 from core.checkout import CHECKOUT
 from core.instants import midnight
-from core.process import strength
+from core.process import dotenv_file, strength
+from core.process.dotenv_file import DotenvError
 from core.process.mail import Server
 from core.zones import UnknownZone, zone
 
 DOTENV = CHECKOUT / ".env"
 SECRET_BITS = 128
+SECRET = re.compile(
+    r"DATABASE_\w*URL|MAIL_URL|SECRET|(TOKEN|PASSWORD|KEYS?)$"
+)  # names of what is never shown
+MOST_SHOWN = 60  # characters of a value
+PARTS = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_SERVER", "POSTGRES_PORT", "POSTGRES_DB")
 LOCAL_SENDER = "ventas@localhost"
 PUBLIC_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]+)?((/[\w.~%-]+)*)/?", re.ASCII)
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\sA-Z/?#]+")
 
 
 class SettingsError(Exception):
-    """A setting that is missing, malformed or unsafe: one line that names it and says what to do."""
+    """A setting that is missing, malformed or unsafe: one line that names it and says what to do.
 
-    def __init__(self, name: str, what_to_do: str) -> None:
-        super().__init__(f"{name}: {what_to_do}")
+    It shows the value, unless that is a secret or nothing."""
+
+    def __init__(self, name: str, what_to_do: str, value: object = "") -> None:
+        shown = "" if value == "" or SECRET.search(name) else f"{_quoted(str(value))} cannot be used; "
+        super().__init__(f"{name}: {shown}{what_to_do}")
+        self.name = name
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value if len(value) <= MOST_SHOWN else f"{value[:MOST_SHOWN]}…", ensure_ascii=False)
 
 
 def _whole(low: int, high: int, meaning: str) -> Meta:
@@ -182,11 +196,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.database_direct_url or self.database_url
 
 
-def environment(environ: Mapping[str, str], dotenv: Path = DOTENV) -> dict[str, str]:
-    """The real environment, over `.env` outside production."""
+def read(environ: Mapping[str, str], dotenv: Path = DOTENV) -> Settings:
+    """The settings of the real environment, over `.env` outside production.
+
+    Raises SettingsError, or DotenvError where a line of `.env` is at fault."""
     if _production(environ) or not dotenv.exists():
-        return dict(environ)
-    return {name: value for name, value in dotenv_values(dotenv).items() if value} | dict(environ)
+        return load(environ)
+    values, lines = dotenv_file.read(dotenv, {*meanings(), *PARTS})
+    try:
+        return load(values | dict(environ))
+    except SettingsError as error:
+        if error.name in values and error.name not in environ:
+            raise DotenvError(f"{dotenv.name}, line {lines[error.name]}: {error}") from None
+        raise
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -211,17 +233,19 @@ def load(environ: Mapping[str, str]) -> Settings:
         settings = msgspec.convert(known, Settings, strict=False)
     except msgspec.ValidationError as error:
         name = re.sub(r".*`\$\.(\w+)`$", r"\1", str(error), flags=re.DOTALL)
-        raise SettingsError(
-            name.upper(), f"its value cannot be used; it is: {meanings()[name.upper()]}"
-        ) from None
+        raise SettingsError(name.upper(), meanings()[name.upper()], known.get(name, "")) from None
     _refuse_unsafe(settings)
     return settings
 
 
 def meanings() -> dict[str, str]:
-    """Every setting's name and what it means."""
+    """Every setting's name and what it means; of a number, with an example."""
     properties = msgspec.json.schema_components([Settings])[1]["Settings"]["properties"]
-    return {name.upper(): schema["description"] for name, schema in properties.items()}
+    return {
+        name.upper(): schema["description"]
+        + (f", such as {schema['default']:g}" if schema.get("type") in ("integer", "number") else "")
+        for name, schema in properties.items()
+    }
 
 
 def _production(environ: Mapping[str, str]) -> bool:
@@ -231,13 +255,19 @@ def _production(environ: Mapping[str, str]) -> bool:
 def _from_parts(values: Mapping[str, str]) -> str:
     """The notes' POSTGRES_* variables as one URL."""
     if "postgres_server" not in values:
+        if alone := [part for part in PARTS if part.lower() in values]:
+            raise SettingsError(
+                alone[0],
+                "it says nothing without POSTGRES_SERVER: set that to the server's name, such as 127.0.0.1, or leave"
+                " every POSTGRES_… empty",
+            )
         return ""
     user = quote(values.get("postgres_user", "postgres"), safe="")
     password = quote(values.get("postgres_password", ""), safe="")
     database = quote(values.get("postgres_db", "postgres"), safe="")
     port = values.get("postgres_port", "5432")
     if not port.isdecimal():
-        raise SettingsError("POSTGRES_PORT", "set it to a number such as 5432")
+        raise SettingsError("POSTGRES_PORT", "set it to a number such as 5432", port)
     server = quote(values["postgres_server"], safe="")
     return f"postgresql://{user}:{password}@{server}:{port}/{database}"
 
@@ -270,22 +300,30 @@ def _refuse_unsafe(settings: Settings) -> None:
                 name.upper(), "it can be guessed: set it to what `openssl rand -hex 32` prints"
             )
     if settings.db_pool_min > settings.db_pool_max:
-        raise SettingsError("DB_POOL_MIN", "set it no higher than DB_POOL_MAX")
+        raise SettingsError(
+            "DB_POOL_MIN", f"set it no higher than DB_POOL_MAX, {settings.db_pool_max}", settings.db_pool_min
+        )
     if settings.production and not settings.database_url:
         raise SettingsError("DATABASE_URL", "set it to postgresql://user:password@host:5432/database")
     if settings.production and settings.password_min_length < 8:
-        raise SettingsError("PASSWORD_MIN_LENGTH", "set it to 8 or more in production")
+        raise SettingsError(
+            "PASSWORD_MIN_LENGTH",
+            "set it to 8 or more in production (honcho and heroku local read .env: give them --env and another file)",
+            settings.password_min_length,
+        )
     if settings.production and settings.bcrypt_rounds < 10:
-        raise SettingsError("BCRYPT_ROUNDS", "set it to 10 or more in production")
+        raise SettingsError("BCRYPT_ROUNDS", "set it to 10 or more in production", settings.bcrypt_rounds)
     if settings.production and settings.throttle == "off":
-        raise SettingsError("THROTTLE", "leave it on in production")
+        raise SettingsError("THROTTLE", "leave it on in production", settings.throttle)
     try:
         midnight(settings.sales_from, zone(settings.timezone))
     except UnknownZone as unknown:
         near = " or ".join(unknown.near) or "America/Argentina/Buenos_Aires"
-        raise SettingsError("TIMEZONE", f"set it to a name of the IANA zones, e.g. {near}") from None
+        raise SettingsError(
+            "TIMEZONE", f"set it to a name of the IANA zones, e.g. {near}", settings.timezone
+        ) from None
     except ValueError:
-        raise SettingsError("SALES_FROM", "set it to a day such as 2000-01-01") from None
+        raise SettingsError("SALES_FROM", "set it to a day such as 2000-01-01", settings.sales_from) from None
     _refuse_unusable_mail(settings)
     _refuse_unusable_addresses(settings)
 
@@ -298,7 +336,9 @@ def _refuse_unusable_mail(settings: Settings) -> None:
             raise SettingsError("MAIL_URL", "set it to smtp://user:password@host:587") from None
     sender = parseaddr(settings.mail_from)[1]
     if not re.fullmatch(r"[^\s@]+@[^\s@]+", sender) or not settings.mail_from.isprintable():
-        raise SettingsError("MAIL_FROM", "set it to an address, e.g. Ventas <ventas@example.com>")
+        raise SettingsError(
+            "MAIL_FROM", "set it to an address, e.g. Ventas <ventas@example.com>", settings.mail_from
+        )
     if settings.production and settings.mail_url and settings.mail_from == LOCAL_SENDER:
         raise SettingsError("MAIL_FROM", "set it to the address that the mails come from")
 
@@ -306,7 +346,13 @@ def _refuse_unusable_mail(settings: Settings) -> None:
 def _refuse_unusable_addresses(settings: Settings) -> None:
     """A browser sends an origin in lower case and without a path: any other spelling would match none."""
     if settings.public_url and not PUBLIC_URL.fullmatch(settings.public_url):
-        raise SettingsError("PUBLIC_URL", "set it to an address such as https://api.example.com")
+        raise SettingsError(
+            "PUBLIC_URL", "set it to an address such as https://api.example.com", settings.public_url
+        )
     origins = [origin.strip() for origin in settings.cors_origins.split(",")]
     if settings.cors_origins and not all(map(ORIGIN.fullmatch, origins)):
-        raise SettingsError("CORS_ORIGINS", "set it to origins such as https://app.example.com, or to *")
+        raise SettingsError(
+            "CORS_ORIGINS",
+            "set it to origins such as https://app.example.com, or to *",
+            settings.cors_origins,
+        )

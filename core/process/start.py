@@ -25,6 +25,7 @@ from core.migrating import migrations
 from core.process import logs, settings
 from core.process.application import StartError
 from core.process.counters import Requests, Siblings
+from core.process.dotenv_file import DotenvError
 from core.process.mail import Mail
 from core.process.services import Services
 from core.process.settings import Settings, SettingsError
@@ -36,8 +37,8 @@ log = logging.getLogger("ventas")
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of an environment and, locally, of `.env`. Raises StartError."""
     try:
-        return settings.load(settings.environment(environ))
-    except SettingsError as error:
+        return settings.read(environ)
+    except (SettingsError, DotenvError) as error:
         raise StartError(str(error)) from None
 
 
