@@ -6,7 +6,7 @@ import getpass
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
@@ -92,12 +92,17 @@ async def _create_admin(
 
 async def _insert_admin(services: Services, arguments: argparse.Namespace, origin: Origin) -> str:
     fields = {"username": arguments.username}
+    _refuse(await _wrong(services, fields))
     for name in ASKED:
         fields[name] = getattr(arguments, name) or _ask(name)
-    new: NewUser = _decode(msgspec.json.encode(fields | {"password": _ask_password()}))
+        while (wrong := await _wrong(services, fields)) and not getattr(arguments, name):
+            print(wrong, file=sys.stderr)
+            fields[name] = _ask(name)
+        _refuse(wrong)
+    new = _read(fields | {"password": "."})
     columns = columns_of(new)
-    check_password(services.settings, new.password, columns["username"], columns["correo"])
-    columns["password"] = await services.passwords.hash(new.password, None)
+    password = _ask_password(lambda given: _check_password(services, given, columns))
+    columns["password"] = await services.passwords.hash(password, None)
     await usuarios.insert(services.db, origin, first_admin=False, rol="admin", estado=True, **columns)
     return f"{columns['username']} is an admin now"
 
@@ -111,6 +116,34 @@ async def _revoke(
     return f"sessions of {arguments.username} that were ended: {ended}"
 
 
+async def _wrong(services: Services, fields: dict[str, str]) -> str:
+    """What the API would say of the last of `fields`, or that it is taken; or nothing."""
+    name = next(reversed(fields))
+    try:
+        columns = columns_of(_read(NewUser.EXAMPLE | fields))
+    except Problem as problem:
+        return next((f"{name}: {e['mensaje']}" for e in problem.errores or [] if e["campo"] == name), "")
+    if name == "correo" and await usuarios.credentials(services.db, columns[name]):
+        return "correo: ya está en uso"
+    return ""
+
+
+def _refuse(wrong: str) -> None:
+    if wrong:
+        raise CommandError(wrong)
+
+
+def _read(fields: Mapping[str, object]) -> NewUser:
+    new: NewUser = _decode(msgspec.json.encode(fields))
+    return new
+
+
+def _check_password(services: Services, password: str, columns: Mapping[str, str]) -> None:
+    """Raises Problem where the API would refuse it."""
+    _read(NewUser.EXAMPLE | {"password": password})
+    check_password(services.settings, password, columns["username"], columns["correo"])
+
+
 def _ask(name: str) -> str:
     if not sys.stdin.isatty():
         raise CommandError(f"there is no terminal to ask at: give --{name}", code=2)
@@ -118,14 +151,26 @@ def _ask(name: str) -> str:
         return input(f"{name}: ")
 
 
-def _ask_password() -> str:
+def _ask_password(check: Callable[[str], None]) -> str:
+    """What `check` takes without a Problem: asked for until then at a terminal, else the first line."""
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    with _interruptible():
-        password = getpass.getpass("password: ")
-        if getpass.getpass("once more: ") != password:
-            raise CommandError("the two passwords differ")
-    return password
+        password = sys.stdin.readline().rstrip("\r\n")
+        check(password)
+        return password
+    while True:
+        with _interruptible():
+            password = getpass.getpass("password: ")
+        try:
+            check(password)
+        except Problem as problem:
+            print(
+                *(f"{wrong['campo']}: {wrong['mensaje']}" for wrong in problem.errores or []), file=sys.stderr
+            )
+            continue
+        with _interruptible():
+            if getpass.getpass("once more: ") == password:
+                return password
+        print("the two passwords differ", file=sys.stderr)
 
 
 @contextmanager

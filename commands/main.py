@@ -10,7 +10,7 @@ from functools import partial
 from msgspec import structs
 from uvicorn.config import STARTUP_FAILURE
 
-from commands import accounts, fresh, migrate, odd_names, queries, retention, serve, transfer
+from commands import accounts, check, fresh, migrate, odd_names, queries, retention, seed, serve, transfer
 from core.local.embedded import EmbeddedPostgresError, temporary_postgres
 from core.migrating.migrations import MigrationError
 from core.process import start
@@ -49,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         account = commands.add_parser(name, help=summary)
         accounts.add_arguments(account, name)
         account.set_defaults(run=partial(_account, name))
+    checking = commands.add_parser("check", help="tell what a start would refuse and a review would ask")
+    check.add_arguments(checking)
+    checking.set_defaults(run=_check)
+    seeding = commands.add_parser("seed", help="add users and a year of invented sales, to try things on")
+    seed.add_arguments(seeding)
+    seeding.set_defaults(run=_seed)
     names = commands.add_parser("odd-names", help="list users whose names could not be registered today")
     odd_names.add_arguments(names)
     names.set_defaults(run=_odd_names)
@@ -109,6 +115,14 @@ def _retention(settings: Settings, chosen: argparse.Namespace) -> int:
 
 def _account(command: str, settings: Settings, chosen: argparse.Namespace) -> int:
     return accounts.run(command, chosen)
+
+
+def _check(settings: Settings, chosen: argparse.Namespace) -> int:
+    return check.run(settings, lambda: start.database_url(settings))
+
+
+def _seed(settings: Settings, chosen: argparse.Namespace) -> int:
+    return seed.run(chosen, settings)
 
 
 def _odd_names(settings: Settings, chosen: argparse.Namespace) -> int:

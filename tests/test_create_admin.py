@@ -108,15 +108,36 @@ def test_at_a_terminal_it_asks_and_shows_no_password(environ, api):
     log_in(api, "eva")
 
 
-def test_two_passwords_that_differ_are_refused(environ, rows):
-    terminal = Terminal(environ, "create-admin", *EVA)
+def test_each_answer_is_checked_when_it_is_given_and_asked_for_again(ana, environ, api):
+    terminal = Terminal(environ, "create-admin", "eva", "--apellido", "Paz")
+    terminal.answer("correo: ", "sin arroba")
+    terminal.wait_for("correo: debe ser un correo")
+    terminal.answer("correo: ", "ANA@example.com")
+    terminal.wait_for("correo: ya está en uso")
+    terminal.answer("correo: ", "eva@example.com")
+    terminal.answer("nombre: ", "Eva")
+    terminal.answer("telefono: ", "x")
+    terminal.wait_for("telefono: debe ")
+    terminal.answer("telefono: ", "2604538424")
+    terminal.answer("password: ", "corta")
+    terminal.wait_for("password: debe tener al menos 8 caracteres")
     terminal.answer("password: ", PASSWORD)
     terminal.answer("once more: ", "otra cosa")
+    terminal.wait_for("the two passwords differ")
+    terminal.answer("password: ", PASSWORD)
+    terminal.answer("once more: ", PASSWORD)
 
     code, shown = terminal.end()
 
-    assert (code, shown.strip()) == (1, "error: the two passwords differ")
-    assert rows("SELECT count(*) FROM usuario") == [(0,)]
+    assert (code, shown.strip()) == (0, "eva is an admin now")
+    log_in(api, "eva")
+
+
+def test_a_wrong_username_is_told_before_anything_is_asked(environ):
+    terminal = Terminal(environ, "create-admin", "e v a")
+    code, shown = terminal.end()
+    assert code == 1
+    assert shown.startswith("error: username: ")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the command through /proc")
@@ -169,14 +190,14 @@ def test_what_the_api_refuses_it_refuses(command, rows, stdin, fields, campo):
     done = command("create-admin", *arguments, stdin=stdin)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"{campo}: ")
+    assert done.stderr.removeprefix("error: ").startswith(f"{campo}: ")
     assert rows("SELECT count(*) FROM usuario") == [(0,)]
 
 
 def test_a_taken_correo_is_refused(ana, command):
     arguments = [argument.replace("eva@", "ANA@") for argument in EVA]
     done = command("create-admin", *arguments, stdin=PASSWORD)
-    assert (done.returncode, done.stderr) == (1, "error: el correo ya está en uso\n")
+    assert (done.returncode, done.stderr) == (1, "error: correo: ya está en uso\n")
 
 
 def test_it_is_recorded(ana, beto, command):

@@ -77,7 +77,7 @@ def pending(url: str, folder: Path = FOLDER) -> list[str]:
     Raises MigrationError when the database cannot be asked.
     """
     with plain_errors(), connect(url) as connection:
-        done = _applied(connection)
+        done = applied(connection)
     return [name for name in names(folder) if name not in done]
 
 
@@ -89,7 +89,7 @@ def status(url: str, folder: Path = FOLDER) -> list[Migration]:
 
 def read(connection: psycopg.Connection[Any], folder: Path) -> list[Migration]:
     """As `status`, on an open connection."""
-    files, done = set(names(folder)), _applied(connection)
+    files, done = set(names(folder)), applied(connection)
     texts = dict[str, str]()
     if table_exists(connection, "migracion_texto"):
         texts.update(connection.execute("SELECT migracion, texto FROM migracion_texto").fetchall())
@@ -166,7 +166,8 @@ def one_line(error: psycopg.Error) -> str:
     return error.diag.message_primary or " ".join(str(error).split())
 
 
-def _applied(connection: psycopg.Connection[Any]) -> dict[str, datetime]:
+def applied(connection: psycopg.Connection[Any]) -> dict[str, datetime]:
+    """When each migration that the database has was applied, by name."""
     if not table_exists(connection, "_yoyo_migration"):
         return {}
     rows = connection.execute("SELECT migration_id, applied_at_utc FROM _yoyo_migration")
