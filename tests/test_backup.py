@@ -56,7 +56,10 @@ def fill(url: str) -> None:
         connection.execute(SALE, [1])
 
 
-VERSIONS = [None, *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]  # None: the suite's own
+OTHERS = [
+    pytest.param(path, id=path.parent.name, marks=pytest.mark.slow)
+    for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+]
 
 
 def made_for_the_owner(server: str) -> str:
@@ -70,7 +73,7 @@ def made_for_the_owner(server: str) -> str:
     return url_as("ventas", server)
 
 
-@pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.parent.name if path else "")
+@pytest.mark.parametrize("version", [pytest.param(None, id="the suite's own"), *OTHERS])
 def test_a_dump_brings_everything_back(version: Path | None, folder: Path) -> None:
     dump, restore = commands("A dump")
     with temporary_postgres(bin_dir=version) as old, temporary_postgres() as new:
@@ -94,7 +97,7 @@ def test_a_dump_brings_everything_back(version: Path | None, folder: Path) -> No
             ]
 
 
-@pytest.mark.parametrize("version", VERSIONS[1:], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("version", OTHERS)
 def test_a_logical_cut_over_loses_nothing_and_no_id_is_given_again(version: Path, folder: Path) -> None:
     begin, end = commands("Logical replication", UPGRADES)
     with (
@@ -129,6 +132,7 @@ def test_the_sequences_can_be_moved_past_their_tables(database: str) -> None:
         connection.execute(SALE, [2])
 
 
+@pytest.mark.slow
 def test_the_log_brings_back_a_point_in_time(folder: Path) -> None:
     copy, restore = commands("A point in time")
     archive = folder / "archive"

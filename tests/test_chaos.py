@@ -14,7 +14,11 @@ from bench.ledger import Ledger
 ROW = FaultRow("a fault", 10, 5, 0, 0, "", 0.1)
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = "kill -9 of the API"
+EACH = [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_it_keeps_its_promises(name):
     try:
         row = asyncio.run(try_out(name, CASES[name], seconds=0.7, requests=150))

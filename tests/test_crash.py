@@ -7,6 +7,7 @@ import sys
 import threading
 
 import httpx
+import pytest
 from conftest import NO_TLS, SETTINGS
 
 from core.checkout import CHECKOUT
@@ -92,6 +93,7 @@ class Crowd:
         return None
 
 
+@pytest.mark.slow
 def test_each_key_has_exactly_one_sale_after_kills_at_random_moments(database, beto, rows):
     crowd = Crowd(beto.headers["authorization"])
     total = CLIENTS * SALES_EACH

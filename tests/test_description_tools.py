@@ -22,7 +22,10 @@ type Listed = paths["/venta/"]["get"]["responses"][200]["content"]["application/
 export const total = (listed: Listed): number => listed.reduce((sum, one) => sum + one.venta, sale.venta);
 """
 
-pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,13 @@
 import gzip
 import json
 import socket
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
+import bcrypt
 import psycopg
 import pytest
-from conftest import problem
+from conftest import PASSWORD, client_of, log_in, problem, running, url_as
 from fleets import until
 from test_import import busy
 
@@ -97,20 +99,52 @@ def test_a_bad_query_is_422(beto):
         assert [error["campo"] for error in errores] == [campo]
 
 
+@pytest.fixture(scope="module")
+def full(database_of_all):
+    """The URL of a database with so many sales of Beto's that no buffer between server and client holds them."""
+    with psycopg.connect(database_of_all) as connection:
+        connection.execute(
+            "INSERT INTO usuario (id, username, password, nombre, apellido, telefono, correo)"
+            " VALUES (1, 'beto', %s, 'Beto', 'Paz', '2604538424', 'beto@example.com')",
+            [bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()],
+        )
+        connection.execute(
+            "INSERT INTO venta (usuario_id, venta, ventas_productos)"
+            " SELECT 1, n, 1 FROM generate_series(1, 150000) AS n"
+        )
+    return database_of_all
+
+
 @pytest.fixture
-def long(beto, rows):
-    """So many sales of Beto's that no buffer between server and client holds them."""
-    rows(
-        "INSERT INTO venta (usuario_id, venta, ventas_productos) SELECT %s, n, 1 FROM generate_series(1, 150000) AS n",
-        beto.id,
-    )
-    return beto
+def connect_to_full(full):
+    """A function that starts a server on it, with settings, and returns Beto's client."""
+    with ExitStack() as stack:
+
+        def connect(**settings):
+            url = stack.enter_context(running({"DATABASE_URL": url_as("ventas_app", full)} | settings))
+            client = stack.enter_context(client_of(url))
+            client.headers["authorization"] = f"Bearer {log_in(client, 'beto')}"
+            return client
+
+        yield connect
 
 
-def test_a_head_has_no_body_and_frees_the_connection(long, rows):
+@pytest.fixture
+def long(connect_to_full):
+    return connect_to_full()
+
+
+@pytest.fixture
+def busy_there(full):
+    """A function that tells which connections to it are in a transaction."""
+    with psycopg.connect(full, autocommit=True) as connection:
+        yield lambda: busy(lambda query: connection.execute(query).fetchall())
+
+
+def test_a_head_has_no_body_and_frees_the_connection(long, busy_there):
     answer = long.head("/venta/exportar")
     assert (answer.status_code, answer.content) == (200, b"")
-    until(lambda: not busy(rows))
+    until(lambda: not busy_there())
 
 
 def _reading(client, path="/venta/exportar") -> socket.socket:
@@ -125,16 +159,16 @@ def _reading(client, path="/venta/exportar") -> socket.socket:
     return peer
 
 
-def test_a_reader_who_hangs_up_frees_the_connection(long, rows):
+def test_a_reader_who_hangs_up_frees_the_connection(long, busy_there):
     for _ in range(5):
         with _reading(long) as peer:
             assert peer.recv(15) == b"HTTP/1.1 200 OK"
-            assert busy(rows)
-        until(lambda: not busy(rows))
+            assert busy_there()
+        until(lambda: not busy_there())
     assert long.get("/venta/exportar").text.count("\n") == 150_001
 
 
-def test_a_reader_who_stalls_is_given_up(long, rows, monkeypatch):
+def test_a_reader_who_stalls_is_given_up(long, monkeypatch):
     monkeypatch.setattr("core.http.streams.STALL_SECONDS", 0.3)
     with _reading(long) as peer:
         assert peer.recv(15) == b"HTTP/1.1 200 OK"
@@ -145,7 +179,8 @@ def test_a_reader_who_stalls_is_given_up(long, rows, monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["/venta/", "/venta/?total=exacto", "/venta/resumen"])
-def test_a_query_that_nobody_waits_for_is_cancelled(connect, beto, database, rows, path):
+def test_a_query_that_nobody_waits_for_is_cancelled(connect, beto, database, rows, monkeypatch, path):
+    monkeypatch.setattr("core.http.connection.HALF_CLOSED_SECONDS", 0.3)
     api = connect(DB_TIMEOUT_SECONDS="30")
     api.headers["authorization"] = beto.headers["authorization"]
     with psycopg.connect(database) as other:
@@ -156,14 +191,15 @@ def test_a_query_that_nobody_waits_for_is_cancelled(connect, beto, database, row
 
 
 def _waiting(rows):
+    """The requests' queries that wait for a lock; sweeps wait for it too, and are nobody's."""
     return rows(
         "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        " AND query ~ '-- ventas'"
     )
 
 
-def test_exports_leave_connections_for_the_others(connect, long, rows):
-    api = connect(DB_POOL_MAX="4")
-    api.headers["authorization"] = long.headers["authorization"]
+def test_exports_leave_connections_for_the_others(connect_to_full):
+    api = connect_to_full(DB_POOL_MAX="4")
     with _reading(api) as peer:
         assert peer.recv(15) == b"HTTP/1.1 200 OK"
         problem(api.get("/venta/exportar"), 429, "demasiado_a_la_vez")
