@@ -14,6 +14,8 @@ from handlers.keyset_pages import ListQuery
 from sql.ventas import Id, Importe
 from sql.ventas_list import Orden, SaleFilters
 
+MOST = 10**15  # cents
+
 Minimo = Annotated[Importe, Meta(description="least amount, in cents")]
 Maximo = Annotated[Importe, Meta(description="greatest amount, in cents")]
 Seller = Annotated[Id | None, Meta(description="whose; another's are for an admin to ask for")]
@@ -29,13 +31,13 @@ class UserSalesQuery(ListQuery, frozen=True):
     hasta: Hasta = None
     zona: Zona = None
     minimo: Minimo = 0
-    maximo: Maximo = 10**15
+    maximo: Maximo = MOST
     orden: Annotated[Orden, Meta(description="oldest first, or newest first: `-creacion`")] = "-creacion"
 
     @property
     def heavy(self) -> bool:
         """Whether many sales may have to be read for one page: those that are counted, or of any other amount."""
-        return self.total == "exacto" or self.minimo > 0 or self.maximo < 10**15
+        return self.total == "exacto" or self.minimo > 0 or self.maximo < MOST
 
 
 class SalesQuery(UserSalesQuery, frozen=True):
@@ -53,7 +55,7 @@ class ExportQuery(Query, frozen=True):
     hasta: Hasta = None
     zona: Zona = None
     minimo: Minimo = 0
-    maximo: Maximo = 10**15
+    maximo: Maximo = MOST
     separador: Annotated[Separador | None, Meta(description="what separates cells: `,` unless given")] = None
     decimal: Annotated[
         Decimal | None,
@@ -77,8 +79,8 @@ def filters(query: UserSalesQuery | ExportQuery, usuario_id: int | None, zone: Z
         usuario_id=usuario_id,
         desde=first_moment(query.desde, zone),
         hasta=end(query.hasta, zone),
-        minimo=query.minimo,
-        maximo=query.maximo,
+        minimo=query.minimo or None,
+        maximo=None if query.maximo == MOST else query.maximo,
     )
 
 

@@ -30,6 +30,23 @@ class Venta(Struct, frozen=True):
     creacion: Instant
 
 
+# What there is of a sale stands in Venta: a new column is one more field of it, and each statement has it.
+COLUMNS = ", ".join(Venta.__struct_fields__)
+COLUMNS_OF_V = ", ".join(f"v.{name}" for name in Venta.__struct_fields__)
+WRITTEN = [
+    name for name in Venta.__struct_fields__ if name not in ("id", "usuario_id", "creacion")
+]  # by clients
+NEW = ", ".join(["usuario_id", *WRITTEN])
+GIVEN = ", ".join(f"%({name})s::bigint[]" for name in ["usuario_id", *WRITTEN])
+ASKED = f"unnest({GIVEN}) WITH ORDINALITY AS asked ({NEW}, n)"
+CHANGES = ", ".join(f"{name} = coalesce(%({name})s, v.{name})" for name in WRITTEN)
+RECORD = (
+    "jsonb_build_object('id', {row}.id, "
+    + "".join(f"'{name}', {{row}}.{name}, " for name in WRITTEN)
+    + """'creacion', to_char({row}.creacion AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))"""
+)
+
+
 class VersionedSale(Struct, frozen=True):
     """A sale and the version of its row, which its ETag carries."""
 
@@ -48,7 +65,7 @@ class Insertion(Struct, frozen=True):
     id: int | None
 
 
-INSERT = """
+INSERT = f"""
 -- ventas.insert: each new sale, if its owner exists; null where it does and somebody has locked it; uses usuario_pkey
 WITH owner AS MATERIALIZED (
     SELECT id
@@ -56,32 +73,34 @@ WITH owner AS MATERIALIZED (
      WHERE id = ANY (%(usuario_id)s::bigint[])
        AND id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
        FOR KEY SHARE SKIP LOCKED
+), met AS MATERIALIZED (
+    SELECT n, {NEW}, usuario_id IN (SELECT id FROM owner) AS owned
+      FROM {ASKED}
 ), new AS MATERIALIZED (
-    SELECT asked.n, nextval('venta_id_seq') AS id, owner.id AS usuario_id, asked.venta, asked.ventas_productos
-      FROM unnest(%(usuario_id)s::bigint[], %(venta)s::bigint[], %(ventas_productos)s::bigint[])
-           WITH ORDINALITY AS asked (usuario_id, venta, ventas_productos, n)
-      JOIN owner ON owner.id = asked.usuario_id
+    SELECT n, nextval('venta_id_seq') AS id, {NEW}
+      FROM met
+     WHERE owned
 ), inserted AS (
-    INSERT INTO venta (id, usuario_id, venta, ventas_productos)
-    SELECT id, usuario_id, venta, ventas_productos
+    INSERT INTO venta (id, {NEW})
+    SELECT id, {NEW}
       FROM new
 )
 SELECT n, id
   FROM new
  UNION ALL
-SELECT asked.n, NULL
-  FROM unnest(%(usuario_id)s::bigint[]) WITH ORDINALITY AS asked (usuario_id, n)
-  JOIN usuario AS u ON u.id = asked.usuario_id
- WHERE asked.usuario_id <> ALL (ARRAY(SELECT id FROM owner UNION ALL SELECT usuario_id FROM eliminacion))
+SELECT met.n, NULL
+  FROM met
+  JOIN usuario AS u ON u.id = met.usuario_id
+ WHERE NOT met.owned
+   AND u.id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
 """
 
-INSERT_MANY = """
+INSERT_MANY = f"""
 -- ventas.insert_many: a batch of sales with rising ids; or none, and the rows whose owner does not exist;
 -- uses usuario_pkey
 WITH asked AS (
-    SELECT n, usuario_id, venta, ventas_productos
-      FROM unnest(%(usuario_id)s::bigint[], %(venta)s::bigint[], %(ventas_productos)s::bigint[])
-           WITH ORDINALITY AS asked (usuario_id, venta, ventas_productos, n)
+    SELECT n, {NEW}
+      FROM {ASKED}
 ), missing AS MATERIALIZED (
     SELECT asked.n
       FROM asked
@@ -89,16 +108,16 @@ WITH asked AS (
                             AND u.id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
      WHERE u.id IS NULL
 ), accepted AS (
-    SELECT n, usuario_id, venta, ventas_productos
+    SELECT n, {NEW}
       FROM asked
      WHERE NOT EXISTS (SELECT 1 FROM missing)
      ORDER BY n
 ), new AS MATERIALIZED (
-    SELECT n, nextval('venta_id_seq') AS id, usuario_id, venta, ventas_productos
+    SELECT n, nextval('venta_id_seq') AS id, {NEW}
       FROM accepted
 ), inserted AS (
-    INSERT INTO venta (id, usuario_id, venta, ventas_productos)
-    SELECT id, usuario_id, venta, ventas_productos
+    INSERT INTO venta (id, {NEW})
+    SELECT id, {NEW}
       FROM new
 )
 SELECT n - 1, id
@@ -109,9 +128,9 @@ SELECT n - 1, NULL
  ORDER BY 1
 """
 
-BY_ID = """
+BY_ID = f"""
 -- ventas.by_id: each asked sale, if its asker may see it; uses venta_id_key
-SELECT asked.n, v.version, v.id, v.usuario_id, v.venta, v.ventas_productos, v.creacion
+SELECT asked.n, v.version, {COLUMNS_OF_V}
   FROM unnest(%(id)s::bigint[], %(owner)s::bigint[]) WITH ORDINALITY AS asked (id, owner, n)
   JOIN venta AS v ON v.id = asked.id AND v.usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
  WHERE asked.owner IS NULL
@@ -119,9 +138,9 @@ SELECT asked.n, v.version, v.id, v.usuario_id, v.venta, v.ventas_productos, v.cr
 """
 
 # The sale is locked first: `antes` is then what the change really changed, whatever others do at the same time.
-TARGET = """
+TARGET = f"""
 WITH target AS (
-    SELECT usuario_id, id, venta, ventas_productos, creacion, version
+    SELECT {COLUMNS}, version
       FROM venta
      WHERE usuario_id = %(usuario_id)s
        AND id = %(id)s
@@ -138,11 +157,10 @@ UPDATE = f"""
 -- ventas.update: changes what was sent of one user's sale, if the version is one asked for; recorded;
 -- uses venta_id_key{TARGET}changed AS (
     UPDATE venta AS v
-       SET venta            = coalesce(%(venta)s, v.venta),
-           ventas_productos = coalesce(%(ventas_productos)s, v.ventas_productos),
-           creacion         = coalesce(%(creacion)s::timestamptz, v.creacion),
-           actualizacion    = now(),
-           version          = v.version + 1
+       SET {CHANGES},
+           creacion      = coalesce(%(creacion)s::timestamptz, v.creacion),
+           actualizacion = now(),
+           version       = v.version + 1
       FROM target
      WHERE v.usuario_id = %(usuario_id)s
        AND v.id = target.id
@@ -150,11 +168,9 @@ UPDATE = f"""
        AND target.version <> ALL (%(others)s::bigint[])
        AND target.creacion >= %(since)s::timestamptz
        AND target.creacion < %(until)s::timestamptz
-    RETURNING v.id, v.venta, v.ventas_productos, v.creacion{RECORDED}
-           jsonb_build_object('id', old.id, 'venta', old.venta, 'ventas_productos', old.ventas_productos, 'creacion',
-                              to_char(old.creacion AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
-           jsonb_build_object('id', new.id, 'venta', new.venta, 'ventas_productos', new.ventas_productos, 'creacion',
-                              to_char(new.creacion AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    RETURNING {COLUMNS_OF_V}{RECORDED}
+           {RECORD.format(row="old")},
+           {RECORD.format(row="new")}
       FROM target AS old
       JOIN changed AS new ON new.id = old.id
 )
@@ -170,8 +186,7 @@ DELETE = f"""
        AND (%(versions)s::bigint[] IS NULL OR target.version = ANY (%(versions)s))
        AND target.version <> ALL (%(others)s::bigint[])
     RETURNING v.id{RECORDED}
-           jsonb_build_object('id', old.id, 'venta', old.venta, 'ventas_productos', old.ventas_productos, 'creacion',
-                              to_char(old.creacion AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+           {RECORD.format(row="old")},
            NULL
       FROM target AS old
       JOIN gone ON gone.id = old.id

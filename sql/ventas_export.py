@@ -14,6 +14,7 @@ from psycopg.waiting import WAIT_R
 from core.database.errors import as_problems
 from core.database.naming import named
 from core.files.dialect import Formato
+from sql.ventas import Venta
 from sql.ventas_list import MATCHING, MATCHING_OF_USER, SaleFilters
 
 BLOCK = 64 * 1024
@@ -26,11 +27,13 @@ SELECT set_config('statement_timeout', '0', true),
 
 INSTANT = """to_char(creacion, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
-AS_CSV = f"SELECT id, usuario_id, venta, ventas_productos, {INSTANT} AS creacion"
+NUMBERS = [name for name in Venta.__struct_fields__ if name != "creacion"]
+
+AS_CSV = f"SELECT {', '.join(NUMBERS)}, {INSTANT} AS creacion"
 
 AS_NDJSON = f"""\
-SELECT format('{{"id":%%s,"usuario_id":%%s,"venta":%%s,"ventas_productos":%%s,"creacion":"%%s"}}',
-              id, usuario_id, venta, ventas_productos, {INSTANT})"""
+SELECT format('{{{"".join(f'"{name}":%%s,' for name in NUMBERS)}"creacion":"%%s"}}', {", ".join(NUMBERS)},
+              {INSTANT})"""
 
 OLDEST_FIRST = """
  ORDER BY venta.creacion, id

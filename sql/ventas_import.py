@@ -15,7 +15,7 @@ from core.files.reading import Reader, open_reader
 from core.files.refusals import MAX_ERRORS, Refusals
 from core.http.validation import body_decoder
 from core.instants import Dates, MomentInFile
-from sql.ventas import Id, Importe, Productos
+from sql.ventas import NEW, Id, Importe, Productos
 
 Staged = tuple[int, int, int, int, datetime | None]  # the columns of importacion
 
@@ -53,21 +53,19 @@ SETTINGS = """
 SELECT set_config('statement_timeout', '0', true)
 """
 
-CREATE = """
+CREATE = f"""
 -- ventas_import.create: where the rows wait until all are known to be good, at most to the end of the transaction;
 -- uses no index
 CREATE TEMPORARY TABLE importacion (
-    linea            bigint NOT NULL,
-    usuario_id       bigint NOT NULL,
-    venta            bigint NOT NULL,
-    ventas_productos bigint NOT NULL,
-    creacion         timestamptz
+    linea bigint NOT NULL,
+    {" bigint NOT NULL, ".join(NEW.split(", "))} bigint NOT NULL,
+    creacion timestamptz
 ) ON COMMIT DROP
 """
 
-COPY = """
+COPY = f"""
 -- ventas_import.copy: rows that the API has read and checked one by one; uses no index
-COPY importacion (linea, usuario_id, venta, ventas_productos, creacion)
+COPY importacion (linea, {NEW}, creacion)
 FROM STDIN (FORMAT csv, NULL 'null')
 """
 
@@ -81,10 +79,10 @@ SELECT i.linea
  LIMIT %(limit)s
 """
 
-INSERT = """
+INSERT = f"""
 -- ventas_import.insert: the staged rows become sales, with ids that rise with their lines; reads the whole table
-INSERT INTO venta (usuario_id, venta, ventas_productos, creacion)
-SELECT usuario_id, venta, ventas_productos, coalesce(creacion, now())
+INSERT INTO venta ({NEW}, creacion)
+SELECT {NEW}, coalesce(creacion, now())
   FROM importacion
  ORDER BY linea
 """

@@ -6,7 +6,9 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct
 
 from core.database.database import Runner
-from sql.ventas import MAX_ID, Venta
+from sql.ventas import COLUMNS, COLUMNS_OF_V, MAX_ID, Venta
+
+MOST_SHARED = 101  # rows of a page that many may ask for in one round trip
 
 Orden = Literal["creacion", "-creacion"]
 
@@ -18,6 +20,10 @@ class SalePlace(NamedTuple):
     id: int
 
 
+BEGIN = SalePlace(datetime.min.replace(tzinfo=UTC), 0)
+END = SalePlace(datetime.max.replace(tzinfo=UTC), MAX_ID)
+
+
 class SaleFilters(Struct, frozen=True):
     """Which sales: `desde` <= creacion < `hasta` and `minimo` <= venta <= `maximo`, of everyone or one user."""
 
@@ -27,10 +33,15 @@ class SaleFilters(Struct, frozen=True):
     minimo: int | None = None
     maximo: int | None = None
 
+    @property
+    def common(self) -> bool:
+        """Whether it is one user's sales of any amount."""
+        return self.usuario_id is not None and self.minimo is None and self.maximo is None
+
     def parameters(self, after: SalePlace | None = None, orden: Orden = "-creacion") -> dict[str, object]:
         """Every bound has a value, so that each is a bound of the index scan and none a test of each row."""
-        end = SalePlace(self.hasta, 0) if self.hasta else SalePlace(datetime.max.replace(tzinfo=UTC), MAX_ID)
-        begin = SalePlace(self.desde or datetime.min.replace(tzinfo=UTC), 0)
+        end = SalePlace(self.hasta, 0) if self.hasta else END
+        begin = SalePlace(self.desde, 0) if self.desde else BEGIN
         if after and orden == "creacion":
             begin = max(begin, after)
         elif after:
@@ -40,47 +51,70 @@ class SaleFilters(Struct, frozen=True):
         return owner | bounds | {"minimo": self.minimo, "maximo": self.maximo}
 
 
-BOUNDS = """
+# Between two places: those of a statement's parameters, or those of each asker.
+BETWEEN = """
   FROM venta
- WHERE (creacion, id) < (%(antes)s::timestamptz, %(antes_id)s::bigint)
-   AND (creacion, id) > (%(desde)s::timestamptz, %(desde_id)s::bigint)
+ WHERE (creacion, id) < ({antes}::timestamptz, {antes_id}::bigint)
+   AND (creacion, id) > ({desde}::timestamptz, {desde_id}::bigint)"""
+OF_USER = """
+   AND usuario_id = {usuario_id}::bigint"""
+PRESENT = """
+   AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))"""
+NAMES = ("antes", "antes_id", "desde", "desde_id", "usuario_id")
+PARAMETERS = {name: f"%({name})s" for name in NAMES}
+ASKERS = {name: f"asked.{name}" for name in NAMES}
+
+BOUNDS = (
+    BETWEEN.format(**PARAMETERS)
+    + """
    AND (%(minimo)s::bigint IS NULL OR venta >= %(minimo)s)
    AND (%(maximo)s::bigint IS NULL OR venta <= %(maximo)s)"""
+)
 
-MATCHING = f"""{BOUNDS}
-   AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))"""
+BOUNDS_OF_USER = BOUNDS + OF_USER.format(**PARAMETERS)
 
-MATCHING_OF_USER = f"""{MATCHING}
-   AND usuario_id = %(usuario_id)s::bigint"""
+MATCHING = BOUNDS + PRESENT
+
+MATCHING_OF_USER = BOUNDS_OF_USER + PRESENT
+
+NEWEST = "creacion DESC, id DESC"
+OLDEST = "creacion, id"
+
+KEYSET = f"""
+SELECT {COLUMNS}{{matching}}
+ ORDER BY {{order}}
+ LIMIT {{limit}}
+"""
 
 PAGE = f"""
--- ventas_list.page: everyone's sales after a place, newest first; uses venta_creacion_idx
-SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING}
- ORDER BY creacion DESC, id DESC
- LIMIT %(limit)s
-"""
+-- ventas_list.page: everyone's sales after a place, newest first; uses venta_creacion_idx\
+{KEYSET.format(matching=MATCHING, order=NEWEST, limit="%(limit)s")}"""
 
 PAGE_OF_USER = f"""
 -- ventas_list.page_of_user: one user's sales after a place, newest first;
--- uses venta_usuario_id_creacion_idx, venta_pkey
-SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING_OF_USER}
- ORDER BY creacion DESC, id DESC
- LIMIT %(limit)s
-"""
+-- uses venta_usuario_id_creacion_idx, venta_pkey\
+{KEYSET.format(matching=MATCHING_OF_USER, order=NEWEST, limit="%(limit)s")}"""
 
 PAGE_OLDEST = f"""
--- ventas_list.page_oldest: everyone's sales after a place, oldest first; uses venta_creacion_idx
-SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING}
- ORDER BY creacion, id
- LIMIT %(limit)s
-"""
+-- ventas_list.page_oldest: everyone's sales after a place, oldest first; uses venta_creacion_idx\
+{KEYSET.format(matching=MATCHING, order=OLDEST, limit="%(limit)s")}"""
 
 PAGE_OLDEST_OF_USER = f"""
 -- ventas_list.page_oldest_of_user: one user's sales after a place, oldest first;
--- uses venta_usuario_id_creacion_idx, venta_pkey
-SELECT id, usuario_id, venta, ventas_productos, creacion{MATCHING_OF_USER}
- ORDER BY creacion, id
- LIMIT %(limit)s
+-- uses venta_usuario_id_creacion_idx, venta_pkey\
+{KEYSET.format(matching=MATCHING_OF_USER, order=OLDEST, limit="%(limit)s")}"""
+
+OF_EACH = (BETWEEN + OF_USER).format(**ASKERS) + PRESENT
+PAGE_OF_EACH = KEYSET.format(matching=OF_EACH, order=NEWEST, limit='asked."limit"')
+
+PAGES_OF_USERS = f"""
+-- ventas_list.pages_of_users: for each asker, one user's sales of any amount after a place, newest first;
+-- uses venta_usuario_id_creacion_idx
+SELECT asked.n, {COLUMNS_OF_V}
+  FROM unnest(%(usuario_id)s::bigint[], %(antes)s::timestamptz[], %(antes_id)s::bigint[], %(desde)s::timestamptz[],
+              %(desde_id)s::bigint[], %(limit)s::bigint[])
+       WITH ORDINALITY AS asked (usuario_id, antes, antes_id, desde, desde_id, "limit", n)
+ CROSS JOIN LATERAL ({PAGE_OF_EACH}) AS v
 """
 
 PAGES: dict[Orden, tuple[str, str]] = {
@@ -108,15 +142,18 @@ SELECT id{BOUNDS}
 ESTIMATE_OF_USER = f"""
 -- ventas_list.estimate_of_user: about how many sales one user's list has, as the planner sees it; reads no row
 EXPLAIN (FORMAT JSON)
-SELECT id{BOUNDS}
-   AND usuario_id = %(usuario_id)s::bigint
+SELECT id{BOUNDS_OF_USER}
 """
 
 
 async def page(
     db: Runner, filters: SaleFilters, *, after: SalePlace | None, limit: int, orden: Orden = "-creacion"
 ) -> list[Venta]:
-    """Up to `limit` sales, those after `after`: newest first, unless `orden` is creacion."""
+    """Up to `limit` sales, those after `after`: newest first, unless `orden` is creacion.
+
+    What is asked for most shares round trips: up to MOST_SHARED of the newest of one user, of any amount."""
+    if filters.common and orden == "-creacion" and limit <= MOST_SHARED:
+        return await db.gather_many(Venta, PAGES_OF_USERS, limit=limit, **filters.parameters(after))
     everyones, of_user = PAGES[orden]
     sql = everyones if filters.usuario_id is None else of_user
     return await db.many(Venta, sql, limit=limit, **filters.parameters(after, orden))

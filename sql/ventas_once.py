@@ -2,19 +2,20 @@
 
 from core.database.database import Runner
 from sql.idempotencia import UNKNOWN_ID, Claim, KeyTaken
+from sql.ventas import GIVEN, NEW
+
+KEY = "turno, quien, clave, huella, estado, cabeceras, cuerpo"
 
 # A sale that has to wait says for what: those who wait for the same wait together.
 INSERT = f"""
 -- ventas_once.insert: each new sale whose key is new or expired, with the answer that its key then has; false where the
 -- key is taken; null where another transaction has the key, or a user is locked; uses usuario_pkey, idempotencia_pkey
 WITH asked AS MATERIALIZED (
-    SELECT n, turno, quien, clave, huella, estado, cabeceras, cuerpo, usuario_id, venta, ventas_productos,
+    SELECT n, {KEY}, {NEW},
            pg_try_advisory_xact_lock(turno)::text <> 'false' AS free
       FROM unnest(%(turno)s::bigint[], %(quien)s::bigint[], %(clave)s::text[], %(huella)s::bytea[],
-                  %(estado)s::bigint[], %(cabeceras)s::text[], %(cuerpo)s::text[], %(usuario_id)s::bigint[],
-                  %(venta)s::bigint[], %(ventas_productos)s::bigint[])
-           WITH ORDINALITY
-           AS asked (turno, quien, clave, huella, estado, cabeceras, cuerpo, usuario_id, venta, ventas_productos, n)
+                  %(estado)s::bigint[], %(cabeceras)s::text[], %(cuerpo)s::text[], {GIVEN})
+           WITH ORDINALITY AS asked ({KEY}, {NEW}, n)
 ), owner AS MATERIALIZED (
     SELECT id
       FROM usuario
@@ -22,14 +23,13 @@ WITH asked AS MATERIALIZED (
        AND id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
        FOR KEY SHARE SKIP LOCKED
 ), met AS MATERIALIZED (
-    SELECT n, turno, quien, clave, huella, estado, cabeceras, cuerpo, usuario_id, venta, ventas_productos, free,
+    SELECT n, {KEY}, {NEW}, free,
            CASE WHEN usuario_id NOT IN (SELECT id FROM owner) THEN usuario_id
                 WHEN quien NOT IN (SELECT id FROM owner) THEN quien
            END AS absent
       FROM asked
 ), new AS MATERIALIZED (
-    SELECT n, nextval('venta_id_seq') AS id, quien, clave, huella, estado, cabeceras, cuerpo, usuario_id, venta,
-           ventas_productos
+    SELECT n, nextval('venta_id_seq') AS id, {KEY}, {NEW}
       FROM met
      WHERE free
        AND absent IS NULL
@@ -48,12 +48,11 @@ WITH asked AS MATERIALIZED (
      WHERE i.expira <= EXCLUDED.creacion
     RETURNING usuario_id, clave
 ), settled AS MATERIALIZED (
-    SELECT n, id, usuario_id, venta, ventas_productos,
-           (quien, clave) IN (SELECT usuario_id, clave FROM claimed) AS mine
+    SELECT n, id, {NEW}, (quien, clave) IN (SELECT usuario_id, clave FROM claimed) AS mine
       FROM new
 ), inserted AS (
-    INSERT INTO venta (id, usuario_id, venta, ventas_productos)
-    SELECT id, usuario_id, venta, ventas_productos
+    INSERT INTO venta (id, {NEW})
+    SELECT id, {NEW}
       FROM settled
      WHERE mine
 )
