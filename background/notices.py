@@ -1,4 +1,4 @@
-"""The mails that tell a user of a changed correo or password, and give the account back to who did not change it."""
+"""The mails that tell a user of a changed correo or password, and let its owner take the account back."""
 
 from email.message import EmailMessage
 

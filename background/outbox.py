@@ -23,7 +23,7 @@ from sql.enlaces import Mailing
 AT_ONCE = 3  # mails on their way; one of them is never a verification: of those strangers can ask for masses
 LOOK_SECONDS = 5
 AWAY_SECONDS = 5
-COMMIT_SECONDS = 0.1  # who asked for the mail may not have committed it yet
+COMMIT_SECONDS = 0.1  # the transaction that asked for the mail may not have committed yet
 LAST_MAIL_SECONDS = 10
 
 log = logging.getLogger("ventas.mail")

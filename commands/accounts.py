@@ -1,4 +1,4 @@
-"""The commands `create-admin` and `revoke`: accounts, for whoever runs the service."""
+"""The commands `create-admin` and `revoke`: accounts, for the operator."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""Who runs a statement: found in the source code, from each entry to the statements it leads to."""
+"""Which endpoints run a statement: found in the source code, from each entry to the statements it leads to."""
 
 import ast
 import re

@@ -13,7 +13,7 @@ from commands.announcement import announce, say_where_the_data_are
 from core.process.application import StartError
 from core.process.settings import Settings
 
-# Whoever keeps connections to us, such as Heroku's router (90 seconds), must close them first.
+# A proxy that keeps connections to us, such as Heroku's router (90 seconds), must close them first.
 OPTIONS: dict[str, object] = {
     "http": "core.http.connection:Connection",
     "loop": "uvloop",
@@ -51,7 +51,7 @@ def serve(settings: Settings, *, reload: bool) -> int:
 
 
 def listening_socket(settings: Settings) -> socket.socket:
-    """The socket at HOST and PORT; who comes before the server is up waits in it.
+    """The socket at HOST and PORT; clients that come before the server is up wait in it.
 
     Raises StartError with one line that says what to do."""
     host, port = settings.host, settings.port

@@ -1,4 +1,4 @@
-"""The page docs/statements.md: every statement, for whoever answers for the database."""
+"""The page docs/statements.md: every statement, for the DBA."""
 
 from collections.abc import Callable
 from itertools import groupby

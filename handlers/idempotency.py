@@ -99,7 +99,7 @@ def claim(request: Request) -> Claim | None:
 
 @cache
 def _created(endpoint: Endpoint, respuesta: str, prefix: str) -> Guardada:
-    """What a request that makes a row gets, before the row has an id and whoever asks."""
+    """The answer to a request that makes a row, with UNKNOWN_ID for the row's id."""
     return _pack(b"", endpoint.answer_with(Created(respuesta, UNKNOWN_ID), {"prefix": prefix}))
 
 

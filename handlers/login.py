@@ -60,7 +60,7 @@ async def _log_in(request: Request, asked: PasswordGrant) -> Token:
 
 
 async def _verified(request: Request, asked: PasswordGrant) -> tuple[Credenciales, str | None]:
-    """Who has this name and password, which is there again if its hash is to be made anew.
+    """The user with this name and password; the password too, where its hash is to be made anew.
 
     An unknown name costs the same hash and the same record."""
     services = request.services

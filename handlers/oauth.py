@@ -68,7 +68,7 @@ async def metadata(request: Request) -> Metadata:
 
     In production only where PUBLIC_URL says what the issuer is."""
     settings = request.services.settings
-    if settings.production and not settings.public_url:  # else whoever sends a Host would choose the issuer
+    if settings.production and not settings.public_url:  # else the sender of a Host would choose the issuer
         raise Problem(NO_ROUTE, "Este servicio no publica sus metadatos de OAuth: le falta PUBLIC_URL")
     base = _base(request)
     return Metadata(base, f"{base}/login/", f"{base}/login/revocar", f"{base}/docs")

@@ -27,7 +27,7 @@ async def reading(services: Services, *, heavy: bool) -> AsyncIterator[Runner]:
 async def up_to_date(services: Services) -> Database:
     """The follower, once it has replayed all that the primary had written when this was asked; else the primary.
 
-    So whoever wrote something, through whatever process, reads it. A follower that lags is looked at LOOKS times;
+    So a client reads what it wrote, through whatever process it did. A follower that lags is looked at LOOKS times;
     one that is away, or is no follower any more, is not used."""
     if services.read_db is services.db:
         return services.db

@@ -1,4 +1,4 @@
-"""Recovery: who cannot log in has a link mailed that sets a new password."""
+"""Recovery: a person who cannot log in has a link mailed that sets a new password."""
 
 import asyncio
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Users: who registers, what they may know of each other, and how they change."""
+"""Users: registering, what they may know of each other, and how they change."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ KEPT: dict[str, Callable[[Any], str]] = {
 
 
 class NewUser(Body, frozen=True):
-    """Who registers; `creacion` is accepted and ignored: the server's clock decides."""
+    """A registration; `creacion` is accepted and ignored: the server's clock decides."""
 
     EXAMPLE: ClassVar = {
         "username": "eva",
@@ -139,7 +139,7 @@ async def create(request: Request, new: NewUser) -> Created:
     """Register a user.
 
     `username` and `correo` are unique, whatever their letter case. While there is no admin, and where the server is
-    set so, who registers becomes one."""
+    set so, the new user becomes one."""
     services = request.services
     columns = columns_of(new)
     check_password(services.settings, new.password, columns["username"], columns["correo"])
@@ -313,8 +313,8 @@ async def _remove(request: Request, id: int, shown: str) -> Answered:
 
 
 async def _verified(request: Request, known: Credenciales, stated: str | UnsetType) -> str:
-    """The caller's hash, which `password_actual` was verified against: who has the token alone changes neither
-    password nor correo."""
+    """The caller's hash, which `password_actual` was verified against: a token alone changes neither password nor
+    correo."""
     if stated is not UNSET:
         attempt = await throttle.password_check(request, known.username, known.correo)
         address = throttle.network(request)
@@ -340,7 +340,7 @@ def _allow(request: Request, id: int) -> None:
 
 
 async def _allow_change(request: Request, id: int) -> None:
-    """As _allow; who tries to change another is recorded."""
+    """As _allow; an attempt to change another is recorded."""
     if not request.caller.admin and request.caller.id != id:
         await _record_refusal(request, id, [])
     _allow(request, id)

@@ -1,4 +1,4 @@
-"""The months of auditoria: a partition each, made ahead by whoever migrates; auditoria_resto has what fits none."""
+"""The months of auditoria: a partition each, made ahead by `migrate`; auditoria_resto has what fits none."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ SELECT usuario_id, id, creacion, accion, afectado_id, direccion, agente, peticio
   FROM moved
 """
 
-# The partitioned table itself: who had chosen auditoria_resto already and waited for that would be refused there.
+# The partitioned table itself: an INSERT that had chosen auditoria_resto and waited for it would be refused there.
 CLOSE = """
 -- auditoria_months.close: keeps new records waiting while the month is attached, not readers; uses no index
 LOCK TABLE ONLY auditoria IN SHARE ROW EXCLUSIVE MODE

@@ -92,7 +92,7 @@ UPDATE aviso
 
 USE = """
 -- avisos.use: the correo that a link puts back, if it has not ended yet; ends it and the later ones, which may have
--- gone to who changed the account; the user's row is locked first; uses usuario_pkey, aviso_pkey
+-- gone to the person that changed the account; the user's row is locked first; uses usuario_pkey, aviso_pkey
 WITH owner AS (
     SELECT id
       FROM usuario
@@ -168,7 +168,7 @@ async def use(tx: Transaction, usuario_id: int, id: UUID) -> str | None:
 async def refuse_reserved(tx: Transaction, correo: str, usuario_id: int) -> None:
     """Raises ConstraintViolated when another user, who had this correo until lately, may still take it back.
 
-    It is asked after the change, in its transaction: whoever gave the correo up has committed by then."""
+    It is asked after the change, in its transaction: the transaction that gave the correo up has committed by then."""
     if await tx.one(bool, RESERVED, correo=correo, usuario_id=usuario_id):
         raise violated("usuario_correo_key")
 

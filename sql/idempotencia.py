@@ -42,13 +42,13 @@ class KeyTaken(Exception):
 
 
 TURN = """
--- idempotencia.turn: waits for whoever is at work with a key; nobody else then is, until the transaction ends;
+-- idempotencia.turn: waits for the transaction that is at work with a key; no other then is, until this one ends;
 -- uses no index
 SELECT pg_advisory_xact_lock(%(turno)s::bigint)
 """
 
 CLAIM = """
--- idempotencia.claim: takes a new or expired key for a request, after waiting for whoever has it now;
+-- idempotencia.claim: takes a new or expired key for a request, after waiting for the transaction that has it now;
 -- uses idempotencia_pkey
 INSERT INTO idempotencia AS i (usuario_id, clave)
 VALUES (%(usuario_id)s, %(clave)s)
@@ -94,7 +94,7 @@ def turn_of(usuario_id: int, clave: str) -> int:
 async def claim(tx: Transaction, usuario_id: int, clave: str) -> bool:
     """Whether the key is this transaction's; if not, its answer is stored.
 
-    Raises ConstraintViolated when the user is gone, and DatabaseUnavailable (DB_SLOW) when whoever has the
+    Raises ConstraintViolated when the user is gone, and DatabaseUnavailable (DB_SLOW) when the request that has the
     key takes too long."""
     await tx.run(TURN, turno=turn_of(usuario_id, clave))
     return bool(await tx.run(CLAIM, usuario_id=usuario_id, clave=clave))

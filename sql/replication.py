@@ -3,7 +3,7 @@
 from core.database.database import Database
 
 WRITTEN = """
--- replication.written: how far the primary's log has come, for who is about to read a follower; uses no index
+-- replication.written: how far the primary's log has come, for a request that will read a follower; uses no index
 SELECT asked.n, pg_current_wal_lsn()::text
   FROM unnest(%(asked)s::boolean[]) WITH ORDINALITY AS asked (asked, n)
 """

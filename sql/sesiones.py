@@ -1,4 +1,4 @@
-"""Statements on sesion (migrations/0003_create_sesion.sql); who ends a session tells every process."""
+"""Statements on sesion (migrations/0003_create_sesion.sql); each end of a session is told to every process."""
 
 from msgspec import Struct, structs
 

@@ -106,8 +106,8 @@ SELECT id
 """
 
 LOCK_ADMINS = """
--- usuarios.lock_admins: the same; and of those who make admins fewer each waits for the one before, in the order of id,
--- so that the next statement sees who is left; uses usuario_pkey, usuario_rol_idx
+-- usuarios.lock_admins: the same; of two transactions that make admins fewer one waits for the other, so that the next
+-- statement sees which admins are left; uses usuario_pkey, usuario_rol_idx
 SELECT id
   FROM usuario
  WHERE id = %(id)s
@@ -117,7 +117,7 @@ SELECT id
 """
 
 LOCK_TO_DELETE = """
--- usuarios.lock_to_delete: the same for who is to be deleted, with the other admins where it is one;
+-- usuarios.lock_to_delete: the same for a user who is to be deleted, with the other admins where it is one;
 -- uses usuario_pkey, usuario_rol_idx
 SELECT id
   FROM usuario
@@ -188,7 +188,7 @@ SELECT asked.n, u.version, u.id, u.username, u.nombre, u.apellido, u.correo,
 """
 
 CREDENTIALS = """
--- usuarios.credentials: who logs in by username or correo (no username has an @);
+-- usuarios.credentials: the user who logs in by username or correo (no username has an @);
 -- uses usuario_username_key, usuario_correo_key
 SELECT id, username, correo, password, rol, estado, bloqueado
   FROM usuario
@@ -453,7 +453,7 @@ async def delete(
 ) -> Verdict:
     """Deletes a user, by DELETE or by eliminaciones.START; the last admin only when there is nobody else.
 
-    With `first_admin`, who registers meanwhile waits, and becomes admin if none is left."""
+    With `first_admin`, a registration meanwhile waits, and makes an admin if none is left."""
     parameters = structs.asdict(origin) | structs.asdict(condition)
     async with db.transaction() as tx:
         if first_admin:

@@ -1,4 +1,4 @@
-"""Statements on venta (migrations/0002_create_venta.sql); who changes or deletes a sale leaves a record."""
+"""Statements on venta (migrations/0002_create_venta.sql); each change and deletion of a sale leaves a record."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -214,7 +214,7 @@ async def insert_many(
 
 
 async def by_id(db: Runner, id: int, owner: int | None) -> VersionedSale | None:
-    """The sale, if it is `owner`'s, or whoever's without `owner`."""
+    """The sale, if it is `owner`'s; without `owner`, anybody's."""
     return await db.gather(VersionedSale.of, BY_ID, id=id, owner=owner)
 
 

@@ -74,8 +74,8 @@ SELECT met.n, NULL, u.id
 async def insert(db: Runner, claim: Claim, usuario_id: int, venta: int, ventas_productos: int) -> int | None:
     """The new sale's id; None when there is no such user.
 
-    Raises KeyTaken when the key is not the request's, and DatabaseUnavailable (DB_SLOW) when whoever has it takes too
-    long."""
+    Raises KeyTaken when the key is not the request's, and DatabaseUnavailable (DB_SLOW) when the request that has it
+    takes too long."""
     sale = {"usuario_id": usuario_id, "venta": venta, "ventas_productos": ventas_productos}
     return await db.gather(_id, INSERT, **claim.parameters, **sale)
 

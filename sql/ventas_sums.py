@@ -125,7 +125,7 @@ SELECT usuario_id, count(*), sum(ventas_productos), sum(venta){SALES_OF_USER}
 
 
 class SellerPlace(Struct, frozen=True):
-    """A place in the list of sellers: the user after whom it goes on, and what that one sold, as digits."""
+    """A place in the list of sellers: the last user of a page, and what that user sold, as digits."""
 
     usuario_id: int
     importe: str

@@ -1,1 +1,1 @@
-"""Who asks: tokens, sessions, password hashes and the signatures on what the API hands out."""
+"""Authentication: tokens, sessions, password hashes and the signatures on what the API hands out."""

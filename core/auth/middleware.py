@@ -13,7 +13,7 @@ from core.problems import Problem, bad_token, forbidden, no_token
 
 class BearerAuth:
     """Sets scope["caller"] to the Caller, or to the Problem that a protected endpoint answers; and
-    scope["look_again"], which looks whether the caller still is who they were.
+    scope["look_again"], which asks the database again about the caller's session.
 
     `ask` asks the database about a session of which nothing is known."""
 

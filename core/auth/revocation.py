@@ -27,7 +27,7 @@ Ask = Callable[[int, int], Awaitable[Rol | None]]
 
 
 class Standing(Struct, frozen=True, gc=False):
-    """That a session stands, of an owner with this rol, as far as tokens go that expire by then."""
+    """A session that has not ended: its owner's rol, and until when (`expires`) its latest known token is good."""
 
     rol: Rol
     expires: int
@@ -36,10 +36,10 @@ class Standing(Struct, frozen=True, gc=False):
 class KnownSessions:
     """The sessions whose tokens this process has met, and what the database said of them.
 
-    A token is asked about once. From then on whatever ends a session or changes a rol tells the channel
-    `revocacion` the user's id, and what is known of that user is forgotten. Pings show that this is heard: what was
-    told before the last one is known. When that is MOST_STALE_SECONDS ago, nothing counts as known, and the database
-    is asked for each request."""
+    The database is asked once about each token. Every statement that ends a session or changes a rol notifies the
+    channel `revocacion` with the user's id; then this process forgets what it knows of that user. Pings show that
+    notices arrive. When the last ping is MOST_STALE_SECONDS old, nothing counts as known, and the database is asked
+    for each request."""
 
     def __init__(self) -> None:
         self.known = 0
@@ -109,7 +109,7 @@ class KnownSessions:
             self.forget_all()
 
     def forget(self, usuario_id: int) -> None:
-        """Each token of this user will be asked about again. Who ended a session here need not wait to hear of it."""
+        """The database is asked again about each token of this user, at once and not only when the notice arrives."""
         self._heard += 1
         self.known -= len(self._standing.pop(usuario_id, ()))
 

@@ -77,7 +77,8 @@ def reads(sql: str) -> bool:
 
 
 class Asker(Struct, gc=False):
-    """Who waits: for `answer`, with an element for each of the statement's parameters, since `arrived` (seconds)."""
+    """A request that waits for its rows: its `elements` of the statement's parameters, its `answer`, and
+    when it `arrived` (seconds of the loop's clock)."""
 
     answer: asyncio.Future[list[Columns]]
     elements: list[bytes]

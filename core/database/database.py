@@ -33,7 +33,7 @@ KEPT_PLANS = {  # one made while the tables are small must suit them when they a
 }
 SILENCE_SECONDS = 17  # more than statement_timeout: what the server does not end itself
 
-LANE_LOCK_TIMEOUT = "50ms"  # a lane waits no longer: who must waits apart
+LANE_LOCK_TIMEOUT = "50ms"  # a lane waits no longer: an asker who must wait does so apart
 TELL_AFTER_SECONDS = 0.15
 
 PATIENCE = """
@@ -264,7 +264,7 @@ class Database(Executor):
             raise
 
     async def _tell_who(self, sql: str, connection: Connection) -> None:
-        """Logs who holds up a statement that waits."""
+        """Logs the processes that hold up a statement."""
         await asyncio.sleep(TELL_AFTER_SECONDS)
         with suppress(DatabaseUnavailable):
             pids = await self.many(int, BLOCKERS, pid=connection.info.backend_pid)

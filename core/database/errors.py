@@ -1,4 +1,4 @@
-"""What a psycopg error means to who asked: the one place where SQLSTATEs become problems."""
+"""What a psycopg error means to the caller: the one place where SQLSTATEs become problems."""
 
 import re
 from collections.abc import Iterator

@@ -52,7 +52,7 @@ class Held:
                 asker.refuse(DatabaseUnavailable(BUSY))
 
     def add_apart(self, statement: BatchStatement, askers: Iterable[Asker]) -> None:
-        """As add, for askers each of whom may be held up by another row."""
+        """As add, where another row may hold up each asker."""
         for asker in askers:
             self.add((statement, asker.behind), [asker])
 

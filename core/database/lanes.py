@@ -33,10 +33,10 @@ class Batch(Struct, gc=False):
 
 
 class Lane:
-    """One connection; while a batch is on its way, those who arrive wait and go together with the next.
+    """One connection; while a batch is on its way, new askers wait and go together in the next.
 
-    No batch waits for a lock: who would have to is handed to `held`. A batch that is slow for another reason keeps
-    its connection, and the lane goes on with one that `borrow` lends, if it has one, until the slow one is done.
+    No batch waits for a lock: an asker who would have to is handed to `held`. A batch that is slow for another reason
+    keeps its connection, and the lane goes on with one that `borrow` lends, if it has one, until the slow one is done.
     A statement that fails is repeated asker by asker, so that only those at fault are told. `repeats` is for
     statements that change nothing: a batch whose connection died runs again on another."""
 
@@ -92,7 +92,7 @@ class Lane:
         self.waiting += 1
         if self._idle.is_set():
             self._idle.clear()
-            self._loop.call_soon(self._go_on, context=self._context)  # with all who arrive until then
+            self._loop.call_soon(self._go_on, context=self._context)  # with all that arrive until then
         return asker.answer
 
     async def close(self) -> None:

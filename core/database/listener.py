@@ -12,7 +12,7 @@ from core.database.pool import Connection, Connector
 PATIENCE_SECONDS = 3.0
 
 PING = """
--- listener.ping: shows that whoever answers is who listens; uses no index
+-- listener.ping: shows that the connection listens and answers; uses no index
 SELECT pg_listening_channels()
 """
 

@@ -103,7 +103,7 @@ class Connected(psycopg.AsyncConnection[Any]):
 
 
 class Pool(AsyncConnectionPool[Connection]):
-    """psycopg's pool; but who waits for a connection hears at once that none can be made.
+    """psycopg's pool; but a task that waits for a connection hears at once that none can be made.
 
     Raises psycopg.OperationalError: TooManyRequests when too many wait, PoolTimeout after `timeout` seconds."""
 

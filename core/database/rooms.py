@@ -86,7 +86,7 @@ class Room:
             self.leave(account)
 
     def enter(self, account: Hashable) -> bool:
-        """Whether one more of an account is inside now; who is must leave."""
+        """Whether one more of an account was let in; then `leave` must follow."""
         if self.inside >= self.most or self._full(account):
             return False
         self.inside += 1

@@ -25,8 +25,8 @@ class Wire:
     """Runs one statement at a time on a connection that nobody else uses.
 
     Parameters go as text, their types are the statement's; results come back binary. With `prepare`, a statement is
-    parsed once, beforehand. Who asks is told by a call, which costs less than to wake a task. `closed` is called once
-    the connection is."""
+    parsed once, beforehand. The result goes to a callback, which costs less than to wake a task. `closed` is called
+    once the connection is."""
 
     def __init__(
         self,

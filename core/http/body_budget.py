@@ -17,7 +17,8 @@ libc: Any = ctypes.CDLL(None)
 class BodyBudget:
     """Bodies have their turn in the order in which they ask; what one holds is given back when its task ends.
 
-    A body that came whole with its head does not ask: it is here already. Who reads a long one holds `turn`."""
+    A body that came whole with its head does not ask: it is here already. The task that reads a long one
+    holds `turn`."""
 
     def __init__(self, most: int, seconds: float) -> None:
         self.turn = asyncio.Lock()

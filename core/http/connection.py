@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
             self._advance_soon()
 
     def _refuse(self, problem: Problem) -> Exchange | None:
-        """No request can be read any more: the one whose head it is gets the problem, or who reads its body does."""
+        """No request can be read any more: the problem answers the request whose head or body it is."""
         reads, self._reads, self._buffer = self._reads, NOTHING, b""
         if reads is BODY:
             if self._answering:

@@ -1,4 +1,4 @@
-"""A problem as a page, for who opened an address in a browser."""
+"""A problem as a page, for a person who opened an address in a browser."""
 
 from html import escape
 from string import Template

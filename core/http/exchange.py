@@ -93,7 +93,7 @@ class Exchange:
         self._wake()
 
     def fail(self, problem: Problem) -> None:
-        """The rest of the body cannot be read: whoever waits for it is told why."""
+        """The rest of the body cannot be read: the handler that waits for it gets the problem."""
         self.keep_alive = False
         self._end_with({"type": "http.disconnect", "problem": problem})
 
@@ -103,7 +103,7 @@ class Exchange:
         self._end_with(DISCONNECT)
 
     def give_up(self) -> None:
-        """The client has seemed to be gone for long: who asks is told so, and an answer is sent all the same."""
+        """The client has seemed to be gone for long: the handler is told so; its answer is sent all the same."""
         if not self._begun:
             self._end_with(DISCONNECT)
 

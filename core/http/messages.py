@@ -111,7 +111,7 @@ async def respond(send: Send, status: int, body: bytes, headers: Headers) -> Non
 
 
 def client_address(scope: Scope, trusted_proxies: int) -> str:
-    """Who really asks: the X-Forwarded-For entry that the outermost trusted proxy appended, or the peer.
+    """The client's address: the X-Forwarded-For entry that the outermost trusted proxy appended, or the peer.
 
     What stands left of that entry was written by the client, and is not believed."""
     peer: str = scope["client"][0] if scope.get("client") else ""

@@ -119,7 +119,7 @@ class Edge:
         return b"%b-%x" % (self._names, next(self._count))
 
     async def _answer(self, scope: Scope, send: Send, problem: Problem) -> None:
-        """Problem details or, for who opened the address in a browser, a page that says the same."""
+        """Problem details or, for a browser that opened the address, a page that says the same."""
         request_id = scope["request_id"].decode()
         page = error_page(scope, problem, request_id, self._prefix)
         media = OAUTH_JSON if scope["path"] in self._oauth else PROBLEM_JSON

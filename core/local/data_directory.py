@@ -1,9 +1,10 @@
 """One PostgreSQL data directory and the server on it.
 
-Locks tell who is there. Process ids prove nothing: they are used again, and postmaster.pid outlives a crash.
+Locks tell which processes are there. Process ids prove nothing: they are used again, and postmaster.pid outlives a
+crash.
 
-- turn.lock is held by whoever starts or stops the server.
-- users.lock is shared by all who use the server; the last of them can have it alone.
+- turn.lock is held by the process that starts or stops the server.
+- users.lock is shared by all processes that use the server; the last of them can have it alone.
 - server.lock is inherited by each process of the server: it is free when the last of these is gone.
 """
 
@@ -45,7 +46,7 @@ SETTINGS = {
 
 
 class Cluster:
-    """A server's files, below `data_dir`, and its life; whoever calls `start` or `stop` holds turn.lock."""
+    """A server's files, below `data_dir`, and its life; the caller of `start` or `stop` holds turn.lock."""
 
     def __init__(self, data_dir: Path, bin_dir: Path | None, settings: Mapping[str, str] | None) -> None:
         self.files = data_dir / "cluster"
@@ -120,7 +121,7 @@ class Cluster:
         major = int(re.findall(r"\d+", run(initdb, "--version"))[0])
         builtin = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         locale = builtin if major >= 17 else ["--locale=C.UTF-8"]
-        # "trust" whoever reaches the socket: its folder is closed to other users, PostgreSQL insists on that.
+        # "trust" every process that reaches the socket: PostgreSQL insists that its folder is closed to other users.
         access = ["--username=postgres", "--auth-local=trust", "--auth-host=reject"]
         run(initdb, "-D", new, "--encoding=UTF8", *locale, *access, "--no-instructions", pass_fds=(lock,))
         single_user = (postgres, "--single", "-D", new, "--exit_on_error=on", "template1")

@@ -1,4 +1,4 @@
-"""A PostgreSQL for local work and tests: started by the first who needs it, stopped by the last."""
+"""A PostgreSQL for local work and tests: started by the first process that needs it, stopped by the last."""
 
 import fcntl
 import subprocess
@@ -40,7 +40,7 @@ def embedded_postgres(
     on, until the next one comes and goes. Its unix socket can be reached by its own user and root alone.
 
     `bin_dir` holds the programs of another PostgreSQL (15 to 18); `settings` are PostgreSQL's own, heeded
-    from whoever starts the server. Raises EmbeddedPostgresError.
+    from the process that starts the server. Raises EmbeddedPostgresError.
     """
     make_folder(data_dir)
     cluster = Cluster(data_dir.resolve(), bin_dir, settings)

@@ -27,7 +27,7 @@ def is_root() -> bool:
 
 
 def account() -> pwd.struct_passwd:
-    """The user that PostgreSQL runs as: ourselves, or nobody where we are root, whom PostgreSQL refuses."""
+    """The user that PostgreSQL runs as: ourselves or, since PostgreSQL refuses root, the user `nobody`."""
     try:
         return pwd.getpwnam("nobody") if is_root() else pwd.getpwuid(os.geteuid())
     except KeyError as error:

@@ -28,7 +28,7 @@ class Undeliverable(MailError):
 
 
 class ServerAway(MailError):
-    """No mail can leave now, whoever it is for."""
+    """The mail server is away: no mail can leave now."""
 
 
 class Server(Struct, frozen=True):
@@ -106,7 +106,7 @@ def _deliver(server: Server, message: EmailMessage, sender: str, recipient: str)
 def _connect(server: Server) -> "smtplib.SMTP":
     """A password goes only over TLS, and whatever else does when the server offers it."""
     import smtplib
-    from ssl import create_default_context  # reads all the authorities: only for who needs them
+    from ssl import create_default_context  # reads all the authorities: only where they are needed
 
     smtp = (
         smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_SECONDS, context=create_default_context())

@@ -33,4 +33,4 @@ class Services(Struct, frozen=True):
     turns: WeakValueDictionary[tuple[int, str], Lock]  # of requests that have the same Idempotency-Key
     transfers: Room  # imports and exports from their first byte to the last, one at a time of each account
     registrations: Room
-    disk: Disk  # where they wait for who is slower
+    disk: Disk  # where they wait for the slower side
