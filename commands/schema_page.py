@@ -7,7 +7,7 @@ from sql.catalogue import Statement
 from sql.schema import Constraint, Index, Table, TableColumn
 
 INTRODUCTION = """\
-# Schema
+# Database schema: tables, columns, constraints, indexes
 
 The tables as the [migrations](migrations.md) make them. `scripts/ventas queries --markdown` writes this page; a test
 holds it current. What the API refuses, a constraint refuses too: plain SQL cannot make a row that the API could not.

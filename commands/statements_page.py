@@ -6,7 +6,7 @@ from itertools import groupby
 from sql.catalogue import Statement
 
 INTRODUCTION = """\
-# Statements
+# SQL statements: parameters, cost, indexes, and who runs each
 
 Everything that the application asks of its database. `scripts/ventas queries --markdown` writes this page; tests hold
 that it is current, that no other statement runs, and that on 100,000 users and 2,000,000 sales each plan uses the

@@ -1,14 +1,18 @@
 """A real PostgreSQL per run, a database per test, a real server on it, and the cast."""
 
 import asyncio
+import hashlib
 import os
 import re
 import signal
 import ssl
+import subprocess
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,6 +62,21 @@ def postgres() -> Iterator[str]:
     else:
         with temporary_postgres() as url:
             yield url
+
+
+@pytest.fixture(scope="session")
+def slug(request: pytest.FixtureRequest) -> Path:
+    """A virtual environment with what Heroku would install; kept from run to run while that stays the same."""
+    requirements = CHECKOUT / "requirements.txt"
+    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    folder = Path(request.config.cache.mkdir(f"slug-{key}"))
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        install = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--requirement", requirements]
+        if (done := subprocess.run(install, capture_output=True, text=True)).returncode:
+            pytest.skip(f"requirements.txt cannot be installed here: {done.stderr.splitlines()[-1]}")
+        (folder / "ready").touch()
+    return folder
 
 
 @pytest.fixture(scope="session")

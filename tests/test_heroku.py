@@ -1,6 +1,5 @@
 """The Procfile's own lines, in an environment with nothing but requirements.txt, as a dyno runs them."""
 
-import hashlib
 import os
 import re
 import secrets
@@ -19,21 +18,6 @@ from fleets import until
 from processes import CHECKOUT
 
 HTTPS = {"X-Forwarded-Proto": "https"}
-
-
-@pytest.fixture(scope="session")
-def slug(request: pytest.FixtureRequest) -> Path:
-    """A virtual environment with what Heroku would install; kept from run to run while that stays the same."""
-    requirements = CHECKOUT / "requirements.txt"
-    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = Path(request.config.cache.mkdir(f"slug-{key}"))
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        install = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--requirement", requirements]
-        if (done := subprocess.run(install, capture_output=True, text=True)).returncode:
-            pytest.skip(f"requirements.txt cannot be installed here: {done.stderr.splitlines()[-1]}")
-        (folder / "ready").touch()
-    return folder
 
 
 @pytest.fixture
@@ -63,12 +47,17 @@ def output(process: subprocess.Popen[str]) -> str:
     return text
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @contextmanager
 def dyno(config: dict[str, str]) -> Iterator[tuple[httpx.Client, Callable[[], str]]]:
     """The web process: a client of it, and a function that ends it as Heroku does and returns its output."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = honcho("web", config, port)
 
     def end() -> str:
@@ -135,3 +124,59 @@ def test_what_is_missing_is_said_in_one_line(missing: str, line: str, config: di
     assert line in text
     assert "Traceback" not in text
     assert re.search(r"release.1 stopped \(rc=1\)", text)
+
+
+def recipe(tmp_path: Path) -> list[str]:
+    """The lines of deploy.md that run the Procfile as production, with the settings' file in a folder of the test's."""
+    page = (CHECKOUT / "docs/deploy.md").read_text("utf-8")
+    [block] = re.findall(r"```sh\n(printf .*?)```", page, re.DOTALL)
+    return (
+        block.replace("production.env", f"{tmp_path}/production.env")
+        .replace("--env", "--no-colour --env")
+        .splitlines()
+    )
+
+
+def test_the_procfile_runs_on_ones_own_machine_as_production(
+    empty_database: str, slug: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    settings, release, web = recipe(tmp_path)
+    path = f"{slug}/bin:{os.environ['PATH']}"
+    environ = {"PATH": path, "DATABASE_URL": empty_database, "PYTHONUNBUFFERED": "1"}
+    run = {"shell": True, "cwd": CHECKOUT, "env": environ, "text": True}
+    subprocess.run(settings, check=True, **run)  # type: ignore[call-overload]
+    done = subprocess.run(release, capture_output=True, **run)  # type: ignore[call-overload]
+    assert "release.1 stopped (rc=0)" in done.stdout
+    served = subprocess.Popen(
+        f"exec {web.replace('5000', str(port))}",
+        stdout=subprocess.PIPE,
+        **run,  # type: ignore[call-overload]
+    )
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        until(lambda: answers(client))
+        problem(client.get("/metrics"), 404, "ruta_desconocida")  # as production has it
+    served.send_signal(signal.SIGTERM)
+    assert "Listening on" in output(served)
+
+
+def test_with_dotenv_it_serves_as_scripts_serve_does(database: str, slug: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.env").write_text(f"DATABASE_URL={database}\nJWT_SECRET=\n")
+    port = free_port()
+    options = ["--env", f".env,{tmp_path}/more.env", "--port", str(port), "--no-colour", "web"]
+    environ = {"PATH": f"{slug}/bin:{os.defpath}", "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "honcho", "start", *options]
+    served = subprocess.Popen(command, cwd=CHECKOUT, env=environ, stdout=subprocess.PIPE, text=True)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        until(lambda: answers(client))
+        body = {
+            "username": "ana",
+            "password": "123",
+            "nombre": "A",
+            "apellido": "P",
+            "telefono": 0,
+            "correo": "a@x.y",
+        }
+        assert client.post("/user/", json=body).status_code == 201  # .env's PASSWORD_MIN_LENGTH
+    served.send_signal(signal.SIGTERM)
+    assert re.search(r"web.1 +\| Panel +http://127.0.0.1:", output(served))
