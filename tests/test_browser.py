@@ -118,7 +118,7 @@ def test_an_open_call_fits_a_phone(page):
 @pytest.mark.parametrize(
     "path", ["/", "/docs#/users/users_create", "/problemas", "/login/restablecer#x", "/nada"]
 )
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_no_barrier(page, path, scheme):
     page.emulate_media(color_scheme=scheme)
     page.goto(path)

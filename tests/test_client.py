@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import PASSWORD, new_user
 
+pytestmark = pytest.mark.slow
+
 # Files go as bytes: their content is the caller's to make.
 CONFIG = {
     "content_type_overrides": dict.fromkeys(["text/csv", "application/x-ndjson"], "application/octet-stream"),

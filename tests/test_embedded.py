@@ -274,6 +274,7 @@ def test_its_log_does_not_grow_for_ever(data_dir: Path) -> None:
         assert (data_dir / "log.1").stat().st_size == LOG_BYTES + 1
 
 
+@pytest.mark.slow
 def test_postgresql_15_serves_too() -> None:
     programs = Path("/usr/lib/postgresql/15/bin")
     if not programs.is_dir():

@@ -11,6 +11,8 @@ from bench.faults_host import Clock, Unavailable, filled, node_on, small_disk
 from bench.nodes import url_of
 from core.migrating import guard
 
+pytestmark = pytest.mark.slow
+
 SALE = {"venta": 1500, "ventas_productos": 2}
 BATCH = [SALE] * 10_000
 

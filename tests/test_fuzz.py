@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from core.checkout import CHECKOUT
+
+pytestmark = pytest.mark.slow
 
 SECONDS = os.environ.get("FUZZ_SECONDS", "90")
 SEED = os.environ.get("FUZZ_SEED", "1")

@@ -17,6 +17,8 @@ from conftest import NO_TLS, PASSWORD, problem
 from fleets import until
 from processes import CHECKOUT
 
+pytestmark = pytest.mark.slow
+
 HTTPS = {"X-Forwarded-Proto": "https"}
 
 

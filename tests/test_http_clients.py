@@ -102,12 +102,14 @@ def test_curl(option, given, sold):
     sold(f"{made[-3:]} " + output(*curl[:4], "-w", "", f"{url}/venta/").join(["200\n", ""]))
 
 
+@pytest.mark.slow
 def test_java(given, sold, tmp_path):
     (tmp_path / "Client.java").write_text(JAVA)
     program("javac")
     sold(output(program("java"), tmp_path / "Client.java", *given))
 
 
+@pytest.mark.slow
 def test_php(given, sold, tmp_path):
     (tmp_path / "client.php").write_text(PHP)
     sold(output(program("php"), tmp_path / "client.php", *given))

@@ -21,7 +21,10 @@ from core.migrating.steps import MigrationStep, steps
 
 ROOT = FOLDER.parent
 DOCUMENT = ROOT / "docs" / "migrations.md"
-OTHER_VERSIONS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+OTHER_VERSIONS = [
+    pytest.param(path, id=path.parent.name, marks=pytest.mark.slow)
+    for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+]
 MODES = (  # from the weakest to the strongest
     "ACCESS SHARE",
     "ROW SHARE",
@@ -41,9 +44,7 @@ SELECT c.relname, regexp_replace(replace(l.mode, 'Lock', ''), '(?<=[a-z])(?=[A-Z
 TABLES = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
 
 
-@pytest.fixture(
-    scope="session", params=[None, *OTHER_VERSIONS], ids=lambda path: path.parent.name if path else ""
-)
+@pytest.fixture(scope="session", params=[pytest.param(None, id="the suite's own"), *OTHER_VERSIONS])
 def any_server(request: pytest.FixtureRequest) -> Iterator[str]:
     """The suite's PostgreSQL and, in turn, each other version that this machine has."""
     if request.param is None:

@@ -35,7 +35,7 @@ def pooled(database, rows) -> Iterator[dict[str, str]]:
         yield {"DATABASE_URL": url_to(conninfo), "DB_PREPARE": "off"}
 
 
-@pytest.fixture(params=["direct", "no direct"])
+@pytest.fixture(params=["no direct", pytest.param("direct", marks=pytest.mark.slow)])
 def settings(request, pooled, database) -> dict[str, str]:
     """With and without a way past PgBouncer."""
     return pooled | ({"DATABASE_DIRECT_URL": database} if request.param == "direct" else {})
@@ -127,6 +127,7 @@ def test_many_at_once_share_two_connections(served, rows):
     assert rows("SELECT count(*), sum(venta) FROM venta") == [(40 * 2 + 8 * 500, 40 * 2 * 1500 + 8 * 500 * 5)]
 
 
+@pytest.mark.slow
 def test_a_session_that_ends_is_refused_everywhere_within_a_second(settings):
     with ExitStack() as stack:
         urls = [stack.enter_context(server_process(**settings)).url for _ in range(2)]
@@ -144,6 +145,7 @@ def test_a_session_that_ends_is_refused_everywhere_within_a_second(settings):
         assert log_in(other, "ana")
 
 
+@pytest.mark.slow
 def test_who_waits_for_a_lock_is_told_in_time(pooled, connect, database):
     with member(connect(**pooled), "ana") as ana:
         with held(database, "LOCK TABLE venta IN ACCESS EXCLUSIVE MODE"):
@@ -153,6 +155,7 @@ def test_who_waits_for_a_lock_is_told_in_time(pooled, connect, database):
         assert ana.post("/venta/", json=SALE).status_code == 201
 
 
+@pytest.mark.slow
 def test_postgresql_goes_away_behind_it_and_is_back(connect):
     with node() as database, pgbouncer(database.conninfo, "transaction", **WAITS) as conninfo:
         guard.apply(url_of(database), say=lambda line: None)

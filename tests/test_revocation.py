@@ -145,7 +145,9 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize("fleet", ["two workers", "two servers"], indirect=True)
+@pytest.mark.parametrize(
+    "fleet", ["two workers", pytest.param("two servers", marks=pytest.mark.slow)], indirect=True
+)
 def test_what_ends_a_session_is_heard_in_every_process(fleet):
     ana = offline(fleet[0], "ana")
     for way in WAYS:
@@ -174,6 +176,7 @@ def test_a_deleted_users_tokens_are_refused_in_every_process(fleet):
     until(partial(_refused, fleet[0], beto))
 
 
+@pytest.mark.slow
 def test_a_replay_ends_the_session_in_every_process(fleet):
     first = offline(fleet[0], "beto")
     beto = renew(fleet[0], renew(fleet[0], first["refresh_token"]).json()["refresh_token"]).json()
@@ -194,6 +197,7 @@ def test_a_rol_is_gained_and_lost_in_every_process(fleet):
         until(lambda seen=seen: status(fleet[1], beto, "/user/") == seen)
 
 
+@pytest.mark.slow
 def test_the_command_ends_sessions_in_every_process(fleet, database):
     beto = offline(fleet[0], "beto")
     assert [status(client, beto) for client in fleet] == [200, 200]
@@ -233,6 +237,7 @@ def test_while_nothing_is_heard_the_database_is_asked(fleet, request, rows):
     assert [status(client, other) for client in fleet] == [200, 200]
 
 
+@pytest.mark.slow
 def test_after_the_cut_it_is_heard_again(fleet, rows):
     beto = offline(fleet[0], "beto")
     assert [status(client, beto) for client in fleet] == [200, 200]
@@ -253,6 +258,7 @@ def _asks(clients: list[httpx.Client], tokens: dict[str, object], rows: Callable
     return rows(WORKED) != before
 
 
+@pytest.mark.slow
 def test_a_thousand_requests_ask_the_database_nothing(fleet, rows):
     beto = offline(fleet[0], "beto")
     until(lambda: not _asks(fleet, beto, rows))
@@ -264,7 +270,7 @@ def test_a_thousand_requests_ask_the_database_nothing(fleet, rows):
     assert rows(WORKED) == before
 
 
-@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("direct", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_behind_a_pooler_it_hears_past_it_or_asks(database, tmp_path, rows, direct):
     with ExitStack() as stack:
         parts = conninfo_to_dict(stack.enter_context(pgbouncer(database, "transaction")))

@@ -21,6 +21,8 @@ from conftest import NO_TLS, SETTINGS, client_of, log_in, new_user
 from fleets import until
 from processes import CHECKOUT, ServerProcess, server_process
 
+pytestmark = pytest.mark.slow  # test_shutdown.py has what each process owes when it is replaced
+
 CLIENTS = 4
 SALE = {"venta": 100, "ventas_productos": 1}
 

@@ -54,11 +54,13 @@ def checkout(made: Path) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_setup_does_nothing_when_nothing_changed(checkout: Path) -> None:
     again = run(checkout / "scripts/setup")
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_setup_installs_changed_requirements_where_it_is(checkout: Path) -> None:
     with (checkout / "requirements.txt").open("a") as requirements:
         requirements.write("# one more\n")
@@ -68,6 +70,7 @@ def test_setup_installs_changed_requirements_where_it_is(checkout: Path) -> None
     assert (checkout / ".venv/marker").exists()
 
 
+@pytest.mark.slow
 def test_setup_begins_anew_after_a_failed_one_and_one_at_a_time(checkout: Path) -> None:
     right = (checkout / "requirements-dev.txt").read_text()
     (checkout / "requirements-dev.txt").write_text("-r nowhere.txt\n")

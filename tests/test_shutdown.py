@@ -118,6 +118,7 @@ def test_what_was_accepted_is_finished(server: ServerProcess, ana: httpx.Client)
     assert server.wait() == 0
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_told_so(database: str) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -148,6 +149,7 @@ def test_a_second_signal_ends_it_at_once(server: ServerProcess, ana: httpx.Clien
     assert isinstance(upload.end(), httpx.TransportError)
 
 
+@pytest.mark.slow
 def test_a_platform_that_repeats_itself_is_heard_once(database: str) -> None:
     url = f"{database}{'&' if '?' in database else '?'}sslmode=disable"
     dyno = {"DYNO": "web.1", "BCRYPT_ROUNDS": "10", "TRUSTED_PROXIES": "0", "HOST": "127.0.0.1"}
@@ -175,6 +177,7 @@ def test_ctrl_c_ends_it_quietly(database: str) -> None:
     assert 'msg="SIGINT: no longer ready, stopping in 0 seconds"\n' in output
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
 def test_several_processes_take_the_signal_of_a_platform_and_of_their_parent_as_one(database: str) -> None:
     environ = ENVIRON | {"DATABASE_URL": database, "WEB_CONCURRENCY": "2"}
@@ -189,6 +192,7 @@ def test_several_processes_take_the_signal_of_a_platform_and_of_their_parent_as_
         assert parent.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_every_connection_is_closed_before_the_database_that_came_along(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -11,6 +11,7 @@ from bench.soak import SAMPLES, soak
 SAMPLE = GaugeReading(memory=60, files=30, connections=8, postgres=25)
 
 
+@pytest.mark.slow
 def test_visitors_get_what_they_are_owed():
     outcome = asyncio.run(soak(seconds=4, rate=150))
 
