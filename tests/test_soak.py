@@ -25,6 +25,7 @@ def test_visitors_get_what_they_are_owed():
     assert "lost: 0, doubled: 0, strange: 0, unexpected: none." in str(outcome)
 
 
+@pytest.mark.slow
 def test_what_has_been_lost_is_told():
     outcome = asyncio.run(soak(seconds=0.5, rate=50))
     outcome.record.unexpected["GET /user/me: 500, not 200"] += 3

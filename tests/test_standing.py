@@ -25,7 +25,7 @@ def elsewhere(ana, connect) -> httpx.Client:
 def long(beto, rows) -> httpx.Client:
     """So many sales of Beto's that no buffer between server and client holds them."""
     rows(
-        "INSERT INTO venta (usuario_id, venta, ventas_productos) SELECT %s, n, 1 FROM generate_series(1, 150000) AS n",
+        "INSERT INTO venta (usuario_id, venta, ventas_productos) SELECT %s, n, 1 FROM generate_series(1, 40000) AS n",
         beto.id,
     )
     return beto

@@ -5,6 +5,7 @@ import base64
 import httpx
 import pytest
 from conftest import PASSWORD, log_in, member, new_user, problem
+from fleets import until
 
 VERIFIED = {"respuesta": "Correo verificado correctamente"}
 
@@ -137,6 +138,7 @@ def test_a_new_password_ends_the_token(beto, site, postbox):
 
 def test_it_ends_after_a_day(beto, site, postbox, rows):
     token = postbox.token()
+    until(lambda: rows("SELECT 1 FROM enlace WHERE usuario_id > 1 AND enviado IS NOT NULL"))
     [(hours,)] = rows(
         "SELECT round(extract(epoch FROM expira - creacion) / 3600)::int FROM enlace WHERE usuario_id > 1"
     )
