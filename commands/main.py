@@ -20,6 +20,9 @@ from sql import auditoria_months, auditoria_retention
 
 DESCRIPTION = "The API over PostgreSQL for users and their sales. Without a command it serves."
 
+LANGUAGES = (
+    "Commands speak English. What they say of data, a field or a line of a file, is the API's own sentence, in Spanish."
+)
 OPTIONS = ("-h", "--help", "--reload", "--fresh", "--yes")
 INTERRUPTED = 130  # as shells say it
 FILES = {"import": "import the sales of a file", "export": "export sales to a file"}
@@ -29,7 +32,7 @@ ACCOUNTS = {"create-admin": "make an admin", "revoke": "end every session of a u
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 refused or failed, 2 not a command,
     130 interrupted."""
-    parser = argparse.ArgumentParser(prog="scripts/ventas", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(prog="scripts/ventas", description=DESCRIPTION, epilog=LANGUAGES)
     parser.set_defaults(run=_serve, reload=False, fresh=False, yes=False)
     parser.add_argument("--reload", action="store_true", help="start again when the code changes")
     parser.add_argument(

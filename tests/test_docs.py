@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import psycopg
 import pytest
 from conftest import client_of, log_in, new_user
 
@@ -89,6 +90,21 @@ def test_the_readmes_tree_is_the_tree():
         if re.fullmatch("[a-z]+", path.name) and path.is_dir()
     }
     assert told == rooms - {"core/"} | {"app.py"}
+
+
+def queries(page: Path) -> list[str]:
+    """The SQL that a page tells its reader to run: its blocks, and the SELECTs within its sentences."""
+    text = page.read_text("utf-8")
+    return re.findall(r"```sql\n(.*?)```", text, re.DOTALL) + re.findall(r"`(SELECT [^`]+ FROM [^`]+)`", text)
+
+
+@pytest.mark.parametrize("name", ["accounts", "deploy", "observability", "pgbouncer", "security", "upgrades"])
+def test_the_sql_of_a_page_runs(name, database):
+    with psycopg.connect(database) as connection:
+        for query in queries(CHECKOUT / "docs" / f"{name}.md"):
+            with connection.transaction(force_rollback=True):
+                connection.execute("CREATE ROLE ventas")
+                connection.execute(query.replace("DATABASE ventas", f"DATABASE {connection.info.dbname}"))
 
 
 def test_the_readme_is_short():

@@ -2,18 +2,21 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from conftest import SETTINGS
+from processes import listening
 from test_create_admin import Terminal
 
 from core.checkout import CHECKOUT
-from core.local.embedded import EmbeddedPostgresError, embedded_postgres, forget
+from core.local.embedded import EmbeddedPostgresError, data_home, embedded_postgres, forget
 from core.local.programs import temporary_folder
 
 
@@ -128,3 +131,33 @@ def test_in_production_a_command_installs_nothing(tmp_path: Path) -> None:
             text=True,
         )
         assert done.stdout == f"{CHECKOUT}/app.py migrate --status\n"
+
+
+@pytest.mark.slow
+def test_the_readmes_two_commands_work_in_a_fresh_clone(tmp_path: Path) -> None:
+    clone = tmp_path / "ventas"
+    if subprocess.run(["git", "clone", "--quiet", CHECKOUT, clone]).returncode:
+        pytest.skip("this checkout cannot be cloned")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PORT": "0", "PYTHON": sys.executable}
+    environ |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    with subprocess.Popen(
+        [clone / "scripts/serve"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        url = listening(server.stdout)  # type: ignore[arg-type]
+        assert httpx.get(f"{url}/readyz").json() == {"estado": "listo"}
+        server.terminate()
+        _, errors = server.communicate()
+    assert "installing" in errors
+    seeded = subprocess.run(
+        [clone / "scripts/ventas", "seed", "--sales", "10"], env=environ, capture_output=True
+    )
+    assert seeded.stdout.startswith(b"10 sales of 8 users added")
+    tests = [clone / "scripts/test", "-q", "-p", "no:cacheprovider", "tests/test_names.py"]
+    assert subprocess.run(tests, env=environ, stdout=subprocess.DEVNULL).returncode == 0
+    fresh = subprocess.Popen(
+        [clone / "scripts/serve", "--fresh", "--yes"], env=environ, stdout=subprocess.PIPE, text=True
+    )
+    listening(fresh.stdout)  # type: ignore[arg-type]
+    fresh.terminate()
+    fresh.communicate()
+    shutil.rmtree(data_home(clone))
