@@ -23,7 +23,7 @@ CATALOGS = """
 """
 
 # Each change of a row gives it another xmin; VACUUM and ANALYZE write counts in its place, so these are read too.
-FINGERPRINT = """
+SCHEMA = """
 SELECT ARRAY[{catalogs}],
        (SELECT sum(xmin::text::bigint + oid::bigint + reltuples::bigint) FROM pg_class),
        (SELECT sum(xmin::text::bigint) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'),
@@ -57,7 +57,9 @@ class Clones:
     def __init__(self, server: str, template: str) -> None:
         self._server, self._template = server, template
         self._free: list[str] = []
-        self._new: dict[str, Any] = {}  # the fingerprint of each as it was made
+        self._new: dict[
+            str, tuple[Any, Any]
+        ] = {}  # the schema of each as it was made, and its migrations' rows
         with psycopg.connect(database_url(server, template), autocommit=True) as connection:
             tables = [name for (name,) in connection.execute(TABLES)]
             self._filled = [name for name in tables if connection.execute(f"SELECT 1 FROM {name}").fetchone()]
@@ -82,7 +84,7 @@ class Clones:
     def _make(self) -> str:
         name = create(self._server, "test", template=self._template)
         with psycopg.connect(database_url(self._server, name), autocommit=True) as connection:
-            self._new[name] = self._fingerprint(connection)
+            self._new[name] = self._schema(connection), self._rows(connection)
         return name
 
     def _is_restored(self, name: str) -> bool:
@@ -92,18 +94,21 @@ class Clones:
             while connection.execute(END_OTHERS).fetchone():
                 assert time.monotonic() < deadline, "a connection does not end"
                 time.sleep(0.001)
-            if self._fingerprint(connection) != self._new[name] or _one(connection, BYTES) > MOST_BYTES:
+            schema, rows = self._new[name]
+            if self._schema(connection) != schema or self._rows(connection) != rows:
+                return False
+            if _one(connection, BYTES) > MOST_BYTES:
                 return False
             deletes = [f"DELETE FROM {table}" for table in self._emptied]
             connection.execute("; ".join(["SET session_replication_role = replica", *deletes, RESTART]))
         return True
 
-    def _fingerprint(self, connection: psycopg.Connection) -> object:
-        rows = [
-            connection.execute(f"SELECT count(*), sum(xmin::text::bigint) FROM {table}").fetchone()
-            for table in self._filled
-        ]
-        return rows, connection.execute(FINGERPRINT).fetchone()
+    def _schema(self, connection: psycopg.Connection) -> object:
+        return connection.execute(SCHEMA).fetchone()
+
+    def _rows(self, connection: psycopg.Connection) -> object:
+        query = "SELECT count(*), sum(xmin::text::bigint) FROM {}"
+        return [connection.execute(query.format(table)).fetchone() for table in self._filled]
 
 
 def _one(connection: psycopg.Connection, query: str) -> Any:
