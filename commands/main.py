@@ -20,9 +20,7 @@ from sql import auditoria_months, auditoria_retention
 
 DESCRIPTION = "The API over PostgreSQL for users and their sales. Without a command it serves."
 
-LANGUAGES = (
-    "Commands speak English. What they say of data, a field or a line of a file, is the API's own sentence, in Spanish."
-)
+LANGUAGES = "Commands speak English; of data, a field or a line, they quote the API, which speaks Spanish."
 OPTIONS = ("-h", "--help", "--reload", "--fresh", "--yes")
 INTERRUPTED = 130  # as shells say it
 FILES = {"import": "import the sales of a file", "export": "export sales to a file"}

@@ -117,8 +117,10 @@ def run(command: str, arguments: argparse.Namespace, settings: Settings) -> int:
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # or Python complains again at its exit
         return _failed("nobody reads the output any more")
-    except (CommandError, OSError) as error:
+    except CommandError as error:
         return _failed(error)
+    except OSError as error:
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -133,6 +133,24 @@ def test_in_production_a_command_installs_nothing(tmp_path: Path) -> None:
         assert done.stdout == f"{CHECKOUT}/app.py migrate --status\n"
 
 
+def test_the_hosts_line_runs_a_command_with_the_applications_settings(tmp_path: Path) -> None:
+    page = (CHECKOUT / "docs/deploy.md").read_text()
+    [line] = re.findall(r"^\(set -a; .*\)$", page, re.MULTILINE)
+    [settings] = re.findall(r"`/etc/ventas/app.env`:\n\n```ini\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "app.env").write_text(settings)
+    (tmp_path / "python").write_text('#!/bin/sh\necho "$@"; env\n')
+    (tmp_path / "python").chmod(0o755)
+    for place, here in {
+        "/etc/ventas/": f"{tmp_path}/",
+        "/srv/ventas/venv/bin": str(tmp_path),
+        "/srv/ventas/app": str(CHECKOUT),
+    }.items():
+        line = line.replace(place, here)
+    done = subprocess.run(["sh", "-c", line], env={"PATH": os.defpath}, capture_output=True, text=True)
+    assert done.stdout.startswith(f"{CHECKOUT}/app.py check\n"), done.stderr
+    assert set(settings.split()) <= set(done.stdout.split())
+
+
 @pytest.mark.slow
 def test_the_readmes_two_commands_work_in_a_fresh_clone(tmp_path: Path) -> None:
     clone = tmp_path / "ventas"
