@@ -94,8 +94,16 @@ def stack(services: Services) -> ASGIApp:
         app = Cors(app, [origin.strip() for origin in origins.split(",")])
     if services.settings.https_only == "on":
         app = HttpsOnly(app, services.settings.public_url)
-    maps = [route.app for route in routes if isinstance(route, Route) and isinstance(route.app, Methods)]
-    return Edge(app, services, oauth={map_.path.rstrip("/") for map_ in maps if map_.oauth})
+    ours = {
+        route.path: route.app
+        for route in routes
+        if isinstance(route, Route) and isinstance(route.app, Methods)
+    }
+    for path, methods in ours.items():
+        for method in methods.endpoints:
+            services.requests.expect(path, method, 500)
+            services.requests.expect(path, method, 503)
+    return Edge(app, services, oauth={path for path, methods in ours.items() if methods.oauth})
 
 
 def application(environ: Mapping[str, str]) -> Api:

@@ -31,6 +31,8 @@ from sql.idempotencia import UNKNOWN_ID, Claim, Guardada, KeyTaken
 Handler = Callable[..., Awaitable[Any]]
 
 KEY = re.compile(rb"[!-~]{1,255}")
+QUOTED = re.compile(rb'"((?:[ !#-\[\]-~]|\\["\\])*)"')  # a String of RFC 8941, as the draft has it
+ESCAPED = re.compile(rb'\\(["\\])')
 REPLAYED = (b"idempotent-replayed", b"true")
 
 
@@ -111,7 +113,10 @@ def _again(first: Guardada, huella: bytes) -> Answer:
 
 
 def _key(request: Request) -> str | None:
+    """The key, which may stand as bare text or in the draft's quotes."""
     key = header(request.scope, b"idempotency-key")
+    if key is not None and (quoted := QUOTED.fullmatch(key)):
+        key = ESCAPED.sub(rb"\1", quoted[1])
     if key is not None and not KEY.fullmatch(key):
         raise invalid("Idempotency-Key", "debe tener de 1 a 255 caracteres ASCII visibles")
     return None if key is None else key.decode()

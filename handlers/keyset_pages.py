@@ -13,16 +13,17 @@ from core.problems import invalid
 
 T = TypeVar("T")
 
+PAGE = 100  # rows of a page that says no limit
+Limit = Annotated[int, Meta(ge=1, le=1000)]
 Cursor = Annotated[str, Meta(min_length=1, max_length=500)]
+Despues = Annotated[Cursor | None, Meta(description="where to begin: the Link of a page has the next one's")]
 
 
 class PageQuery(Query, frozen=True):
     """What every list takes: a page's size, and where it begins."""
 
-    limit: Annotated[int, Meta(ge=1, le=1000, description="how many at most")] = 100
-    despues: Annotated[
-        Cursor | None, Meta(description="where to begin: the Link of a page has the next one's")
-    ] = None
+    limit: Annotated[Limit, Meta(description="how many at most")] = PAGE
+    despues: Despues = None
 
 
 class ListQuery(PageQuery, frozen=True):

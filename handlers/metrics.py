@@ -79,7 +79,8 @@ def _check_token(request: Request) -> None:
     given = request.headers.get("authorization", "")
     if wanted and not given:
         raise no_token()
-    if wanted and not hmac.compare_digest(given.encode(), f"Bearer {wanted}".encode()):
+    scheme, _, token = given.partition(" ")
+    if wanted and not (scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), wanted.encode())):
         raise bad_token()
     if not wanted and request.services.settings.production:
         raise Problem(NO_ROUTE, "No existe esta ruta")

@@ -7,11 +7,12 @@ from msgspec import UNSET, Meta
 
 from core.database.database import Runner
 from core.http.endpoint import Reply, Request, endpoint
+from core.http.validation import Query
 from core.instants import end_of
 from core.periods import periods
-from core.problems import CROWDED, FORBIDDEN, invalid
+from core.problems import CROWDED, FORBIDDEN, invalid, invalid_fields
 from handlers.days import Desde, Hasta, Zona, end, first_moment, zone_of
-from handlers.keyset_pages import PageQuery, make_cursor, page_headers, read_cursor
+from handlers.keyset_pages import PAGE, Despues, Limit, make_cursor, page_headers, read_cursor
 from handlers.read_database import reading
 from handlers.ventas_filters import Seller, whose
 from sql import ventas_sums
@@ -20,7 +21,7 @@ from sql.ventas_sums import FIRST_SELLER, MOST_ROWS, SellerPlace, Suma, TooManyR
 TAG = "resumen"
 
 
-class SummaryQuery(PageQuery, frozen=True):
+class SummaryQuery(Query, frozen=True):
     """Without `desde` and `hasta`: from the first sale to the end of today.
 
     `orden`, `limit` and `despues` are for `por=usuario`; there are at most 10,000 periods."""
@@ -33,6 +34,8 @@ class SummaryQuery(PageQuery, frozen=True):
     orden: Annotated[
         Literal["usuario", "importe"] | None, Meta(description="of users: by id, or the best sellers first")
     ] = None
+    limit: Annotated[Limit | None, Meta(description=f"how many users at most; `{PAGE}` unless given")] = None
+    despues: Despues = None
 
 
 @endpoint(problems=[FORBIDDEN, CROWDED], slow=True)
@@ -43,8 +46,9 @@ async def show(request: Request, query: SummaryQuery) -> Reply[list[Suma]]:
     `periodo` is named by its first day, a week by its Monday, and those without sales are there too, as zeros.
     `hasta` is the first moment past the end, or the last whole day. An `importe` above 9007199254740991 is a
     text of its digits, since not every client's numbers hold it."""
-    if query.por != "usuario" and (query.orden or query.despues):
-        raise invalid("orden" if query.orden else "despues", "solo con por=usuario")
+    of_users = {"orden": query.orden, "limit": query.limit, "despues": query.despues}
+    if query.por != "usuario" and (said := [name for name, value in of_users.items() if value is not None]):
+        raise invalid_fields([{"campo": name, "mensaje": "solo con por=usuario"} for name in said])
     usuario_id = whose(request.caller, query.usuario_id)
     zone = zone_of(request, query.zona)
     desde, hasta = first_moment(query.desde, zone), end(query.hasta, zone)
@@ -75,7 +79,7 @@ async def _sellers(
     hasta: datetime | None,
 ) -> Reply[list[Suma]]:
     """A page of users; the cursor of one order is none of the other's."""
-    best_first = query.orden == "importe"
+    best_first, limit = query.orden == "importe", query.limit or PAGE
     name = "vendedores" if best_first else "sumas"
     found = await ventas_sums.by_user(
         db,
@@ -84,9 +88,9 @@ async def _sellers(
         hasta=hasta,
         best_first=best_first,
         after=read_cursor(request, name, query.despues, SellerPlace) or FIRST_SELLER,
-        limit=query.limit + 1,
+        limit=limit + 1,
     )
-    page, cursor = found[: query.limit], None
+    page, cursor = found[:limit], None
     if len(found) > len(page):
         last = page[-1]
         assert last.usuario_id is not UNSET  # noqa: S101 - it is a user's

@@ -1,10 +1,10 @@
 """A typed client that openapi-python-client makes from the description does what a person does first."""
 
 import importlib
-import json
 import os
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -12,24 +12,15 @@ from conftest import PASSWORD, new_user
 
 pytestmark = pytest.mark.slow
 
-# Files go as bytes: their content is the caller's to make.
-CONFIG = {
-    "content_type_overrides": dict.fromkeys(["text/csv", "application/x-ndjson"], "application/octet-stream"),
-    "post_hooks": [],
-}
-
 
 @pytest.fixture
 def client(api, tmp_path, monkeypatch):
     """The package of a client, generated from what the server says of itself."""
     (tmp_path / "openapi.json").write_bytes(api.get("/openapi.json").content)
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     program = Path(sys.executable).parent / "openapi-python-client"
     options = [
         "--path",
         "openapi.json",
-        "--config",
-        "config.json",
         "--meta",
         "none",
         "--output-path",
@@ -64,8 +55,38 @@ def test_it_registers_logs_in_sells_and_lists(api, client):
     assert (listed.id, listed.usuario_id, listed.venta) == (sold.id, created.id, 150000)
 
 
+def test_it_imports_pages_to_the_end_and_exports(beto, client):
+    index, file = _module("api.ventas.ventas_index"), BytesIO(b"venta,ventas_productos\n1,1\n2,2\n3,3\n")
+    token = beto.headers["authorization"].removeprefix("Bearer ")
+    with client.AuthenticatedClient(base_url=str(beto.base_url), token=token) as member:
+        loaded = _module("api.bulk.bulk_load").sync(client=member, body=_module("types").File(payload=file))
+        sold, cursor = [], _module("types").UNSET
+        while cursor is not None:
+            page = index.sync_detailed(client=member, limit=2, despues=cursor)
+            sold += [sale.venta for sale in page.parsed]
+            cursor = page.headers.get("x-next-cursor")
+        exported = _module("api.bulk.bulk_export").sync_detailed(client=member)
+
+    assert (loaded.filas, sorted(sold)) == (3, [1, 2, 3])
+    assert exported.content.startswith(b"id,usuario_id,venta,ventas_productos,creacion\n")
+
+
 def test_it_reads_a_problem(api, client):
     with client.Client(base_url=str(api.base_url)) as anyone:
         problem = _module("api.ventas.ventas_show").sync(client=anyone, id=1)
 
-    assert problem.codigo == "no_autenticado"
+    assert isinstance(problem, _module("models").ProblemNoAutenticado)
+
+
+def test_it_tells_a_409_from_a_422_by_type(ana, client):
+    models, create = _module("models"), _module("api.users.users_create")
+    with client.Client(base_url=str(ana.base_url)) as anyone:
+        taken = create.sync(client=anyone, body=models.NewUser.from_dict(new_user("ana")))
+        wrong = create.sync(client=anyone, body=models.NewUser.from_dict(new_user("eva", password="1")))
+        login = models.PasswordGrant(username="ana", password="equivocada")
+        refused = _module("api.login.login_token").sync(client=anyone, body=login)
+
+    assert isinstance(taken, models.ProblemUsuarioRepetido)
+    assert isinstance(wrong, models.ProblemDatosInvalidos)
+    assert [field.campo for field in wrong.errores] == ["password"]
+    assert (type(refused).__name__, refused.error) == ("OAuthProblemCredencialesInvalidas", "invalid_grant")

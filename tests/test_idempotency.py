@@ -62,6 +62,14 @@ def test_other_keys_and_none_are_other_sales(beto, rows):
     assert len(set(ids)) == count(rows) == 6
 
 
+@pytest.mark.parametrize(("quoted", "bare"), [('"k-1"', "k-1"), (r'"a\"b\\c"', 'a"b\\c'), ('"', '"\\""')])
+def test_a_key_in_the_drafts_quotes_is_the_same_without(beto, rows, quoted, bare):
+    first, again = post(beto, quoted), post(beto, bare)
+
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    assert count(rows) == 1
+
+
 def test_a_key_is_its_users_own(beto, carla, rows):
     assert post(beto).json() != post(carla).json()
     assert count(rows) == 2
@@ -100,7 +108,9 @@ def test_another_file_or_query_or_type_is_another_request(beto, rows, path, cont
     assert count(rows) == 2
 
 
-@pytest.mark.parametrize("key", ["", "a b", "ñ".encode(), "x" * 256, "a\tb"])
+@pytest.mark.parametrize(
+    "key", ["", '""', "a b", '"a b"', "ñ".encode(), "x" * 256, '"' + "x" * 256 + '"', "a\tb"]
+)
 def test_a_bad_key_is_refused(beto, rows, key):
     errores = problem(post(beto, key), 422, "datos_invalidos")["errores"]
     assert errores == [

@@ -161,6 +161,14 @@ def test_a_bad_ndjson_says_where(beto, untouched):
     ]
 
 
+@pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\n", b"\xef\xbb\xbf\n"])
+@pytest.mark.parametrize("query", ["", "?simular=true"])
+def test_an_empty_ndjson_is_refused(beto, untouched, content, query):
+    answer = beto.post(f"/venta/importar{query}", content=content, headers=NDJSON)
+    [wrong] = problem(answer, 422, "datos_invalidos")["errores"]
+    assert (wrong["linea"], wrong["mensaje"]) == (1, "el archivo está vacío")
+
+
 def test_the_first_hundred_errors_are_told(beto, untouched):
     found = errors(send(beto, HEAD + b"1,0\n" * 5000))
     assert found == [(line, "ventas_productos") for line in range(2, 102)]

@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import stat
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.process.counters import FRESH_SECONDS, Report, Siblings, summed
 from core.process.exposition import FAMILIES
 
+DEFECT = ("ventas_request_seconds_count", "GET", "/readyz", "500")
 UNAUTHORIZED = ("ventas_request_seconds_count", "GET", "/user/{id}", "401")
 TOKEN = {"Authorization": "Bearer una-ficha"}
 
@@ -62,6 +65,42 @@ def test_it_tells_how_pool_lanes_bcrypt_listener_and_outbox_are(ana: httpx.Clien
     assert {name for name, *_ in told} >= {"ventas_outbox_mails", "ventas_outbox_age_seconds"}
 
 
+def test_errors_are_told_before_there_is_one(api: httpx.Client) -> None:
+    """The series of an error begins at 0: Prometheus sees no increase of one that begins at 1."""
+    told = samples(api)
+    for operation in (("GET", "/user/{id}"), ("POST", "/venta"), ("POST", "/login")):
+        for status in ("500", "503"):
+            assert told["ventas_request_seconds_count", *operation, status] == 0
+
+
+PROMTOOL = shutil.which("promtool")
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
+def test_the_first_defect_fires_its_alert(
+    api: httpx.Client, rows: Callable[..., list[tuple]], tmp_path: Path
+) -> None:
+    before = samples(api)[DEFECT]
+    rows("ALTER TABLE _yoyo_migration RENAME TO otra")
+    problem(api.get("/readyz"), 500, "error_interno")
+    rows("ALTER TABLE otra RENAME TO _yoyo_migration")
+    series = 'ventas_request_seconds_count{route="/readyz",method="GET",status="500"}'
+    labels = {"severity": "ticket", "route": "/readyz"}
+    alert = {"exp_labels": labels, "exp_annotations": {"summary": "ventas: /readyz answered 500"}}
+    values = f"{before:g}x5 {samples(api)[DEFECT]:g}x10"
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": series, "values": values}],
+        "alert_rule_test": [{"eval_time": "10m", "alertname": "VentasDefect", "exp_alerts": [alert]}],
+    }
+    rules = {"rule_files": [str(CHECKOUT / "docs/alerts.yml")], "tests": [case]}
+    (tmp_path / "test.yml").write_text(json.dumps(rules))
+    done = subprocess.run(
+        [PROMTOOL, "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_metric_is_told_and_documented(api: httpx.Client) -> None:
     text = api.get("/metrics").text
     assert set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)) == set(FAMILIES)
@@ -98,7 +137,8 @@ def test_with_a_token_it_is_for_those_who_have_it(
     production: dict[str, str], connect: Callable[..., httpx.Client]
 ) -> None:
     api = connect(METRICS_TOKEN="una-ficha", **production)
-    assert api.get("/metrics", headers=TOKEN).status_code == 200
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        assert api.get("/metrics", headers={"Authorization": f"{scheme} una-ficha"}).status_code == 200
     assert problem(api.get("/metrics"), 401, "no_autenticado")
     for wrong in ("Bearer otra", "Basic una-ficha", "Bearer ñ"):
         answer = api.get("/metrics", headers={"Authorization": wrong.encode()})

@@ -215,3 +215,10 @@ def test_the_order_of_sellers_is_of_sellers_alone(ana):
     problem(ana.get("/venta/resumen?por=dia&orden=importe"), 422, "datos_invalidos")
     answer = ana.get("/venta/resumen?por=mes&orden=usuario")
     assert answer.json()["errores"] == [{"campo": "orden", "mensaje": "solo con por=usuario"}]
+
+
+@pytest.mark.parametrize("query", ["por=dia&limit=5", "limit=5", "por=mes&limit=1000&orden=importe"])
+def test_a_limit_is_for_users_alone(beto, query):
+    errores = problem(beto.get(f"/venta/resumen?{query}"), 422, "datos_invalidos")["errores"]
+    assert {"campo": "limit", "mensaje": "solo con por=usuario"} in errores
+    assert beto.get("/venta/resumen?por=usuario&limit=5").status_code == 200

@@ -45,8 +45,7 @@ OAUTH_MEMBERS: dict[str, Schema] = {
 
 def components(kinds: Iterable[tuple[Kind, bool]]) -> dict[str, Schema]:
     """The schemas of these kinds, some as OAuth's endpoints have them, and of what they share."""
-    shared = {"Problem": _object("An error (RFC 9457).", MEMBERS | {"errores": FIELDS}, list(MEMBERS))}
-    return shared | {"FieldError": FIELD_ERROR} | {_name(*each): _schema(*each) for each in kinds}
+    return {"FieldError": FIELD_ERROR} | {_name(*each): _schema(*each) for each in kinds}
 
 
 def response(kinds: Sequence[Kind], *, oauth: bool) -> Schema:

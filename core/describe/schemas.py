@@ -23,8 +23,7 @@ def describe(types: Iterable[Any], *, sent: bool) -> tuple[dict[str, Schema], di
     Of what the API itself has `sent`, a field that has a default is there too."""
     by_name = {repr(type_): type_ for type_ in types}
     schemas, components = msgspec.json.schema_components(by_name.values(), ref_template=TEMPLATE)
-    if sent:
-        components = {name: _whole(schema) for name, schema in components.items()}
+    components = {name: _plain(schema, sent=sent) for name, schema in components.items()}
     shown = {name: polished(schema) for name, schema in components.items()}
     return dict(zip(by_name, map(polished, schemas), strict=True)), shown
 
@@ -54,7 +53,7 @@ def bounded(components: dict[str, Schema], limits: Mapping[str, int]) -> dict[st
 def polished(schema: Any) -> Any:
     """A schema that says what msgspec leaves out: the type of an enumeration, that integers have 64 bits.
 
-    A default that is nothing is not said. Patterns are such as ECMAScript reads without its `u` flag: its $ is
+    Patterns are such as ECMAScript reads without its `u` flag: its $ is
     Python's \\Z, and what lies beyond U+FFFF is left out of classes, though still refused."""
     if isinstance(schema, list):
         return [polished(value) for value in schema]
@@ -67,16 +66,15 @@ def polished(schema: Any) -> Any:
         shown["description"] = inspect.cleandoc(shown["description"])
     if isinstance(shown.get("enum"), list):
         shown = {"type": "string"} | shown
-    if shown.get("default", "") in (None, ""):
-        shown.pop("default", None)
     if shown.get("type") == "integer":
         shown["format"] = "int64"
     return shown
 
 
-def _whole(schema: Schema) -> Schema:
+def _plain(schema: Schema, *, sent: bool) -> Schema:
+    """The schema without defaults, which some generators take for fields that are required."""
     fields = schema.get("properties", {})
-    required = [name for name in fields if "default" in fields[name] or name in schema["required"]]
+    required = [name for name in fields if (sent and "default" in fields[name]) or name in schema["required"]]
     bare = {
         name: {key: value for key, value in field.items() if key != "default"}
         for name, field in fields.items()

@@ -79,6 +79,7 @@ class Ndjson(Reader[Row]):
     def __init__(self, row: type[Row], decode: Decode[Row]) -> None:
         super().__init__(row, decode)
         self._decode = msgspec.json.Decoder(row).decode
+        self._blank = True
 
     def read(self, data: bytes, *, last: bool) -> Iterator[tuple[int, Row]]:
         if self.line == 1:
@@ -89,6 +90,9 @@ class Ndjson(Reader[Row]):
             if self.refusals.hopeless:
                 return
         self.line += data.count(b"\n")
+        self._blank = self._blank and not data.strip()
+        if last and self._blank:
+            self.refusals.refuse(1, "el archivo está vacío")
 
     def _read_line(self, line: int, text: bytes) -> Row | None:
         try:
