@@ -17,7 +17,12 @@ from core.http.connection import Connection
 HEAD = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
 FORM = b"POST /login/revocar HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n"
-READ = 422  # the answer to a FORM whose body came: it has a field twice
+READ = 200  # the answer to a FORM whose body came: a token that is not good is no error
+
+PROBLEMS = (
+    "application/problem+json",
+    "application/json",
+)  # the second from the token endpoint (RFC 6749 section 5.2)
 
 
 class Answer(NamedTuple):
@@ -27,7 +32,7 @@ class Answer(NamedTuple):
 
     @property
     def problem(self) -> dict[str, Any]:
-        assert self.headers["content-type"] == "application/problem+json"
+        assert self.headers["content-type"] in PROBLEMS
         problem: dict[str, Any] = json.loads(self.body)
         assert problem["status"] == self.status
         assert problem["request_id"] == self.headers["x-request-id"]

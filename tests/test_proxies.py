@@ -10,7 +10,7 @@ import uvicorn
 from proxies import PROXIES, proxy
 from raw import FORM, LAST, READ, answers, rest, serving
 
-BODY = b"a=b&a=bcd"
+BODY = b"token=abc"
 SIZED = FORM + b"content-length: 9\r\n\r\n" + BODY
 CHUNKED = FORM + b"transfer-encoding: chunked\r\n\r\n9\r\n" + BODY + b"\r\n0\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"

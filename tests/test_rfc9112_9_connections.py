@@ -12,7 +12,7 @@ from conftest import PASSWORD, client_of, log_in, new_user
 from fleets import until
 from raw import FORM, HEAD, LAST, READ, answers, connect, exchange, one, rest, serving, statuses
 
-BODY = b"a=b&a=bcd"
+BODY = b"token=abc"
 SIZED = FORM + b"content-length: 9\r\n\r\n"
 
 
