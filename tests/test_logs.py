@@ -18,7 +18,7 @@ from processes import CHECKOUT, listening
 from core.process.logs import MOST_REQUESTS_PER_SECOND, Throttle, logfmt
 
 ENVIRON = {"PATH": os.defpath, "PORT": "0", "DRAIN_SECONDS": "0"} | SETTINGS
-WELCOME = ("Docs   ", "Try   ", "       ")
+WELCOME = ("Panel  ", "Docs   ", "Try   ", "       ")
 
 
 class Server:
