@@ -1,14 +1,18 @@
 """Puts this project beside other stacks under the same load, on one PostgreSQL, and saves what it measured.
 
-Takes about 13 minutes, or one with --quick. Needs wrk; a peer whose runtime is missing is left out.
+Takes about 25 minutes, or two with --quick. Needs wrk; a peer whose runtime is missing is left out. PostgreSQL is
+reached over TCP, as where people deploy. PYTHON=python3.11 chooses the interpreter: one that was built with PGO, as
+Debian's and Heroku's are, is a fifth faster.
 """
 
 import argparse
 import platform
 import sys
+import sysconfig
+from pathlib import Path
 
 from bench.contenders import CACHE, CONTENDERS, CannotBuild, Contender
-from bench.database import database
+from bench.database import WAYS, database
 from bench.load import MISSING
 from bench.machine import OtherWork, cores, description, pin
 from bench.report import markdown, save, tables
@@ -38,13 +42,30 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="1 round of 1 s at 32 connections, saved nowhere"
     )
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        "--tls", dest="way", action="store_const", const="tls", default="tcp", help="PostgreSQL over TLS"
+    )
+    way.add_argument("--socket", dest="way", action="store_const", const="socket", help="over a unix socket")
+    parser.add_argument(
+        "--postgres",
+        type=Path,
+        metavar="FOLDER",
+        help="the programs of another PostgreSQL, e.g. one that has TLS",
+    )
     parser.add_argument("--no-save", action="store_true", help="leave docs/performance.* as they are")
     options = parser.parse_args()
     if unknown := set(options.only) - set(names):
         parser.error(f"no such contender: {', '.join(sorted(unknown))}")
     if options.quick:
         options.rounds, options.seconds, options.connections = 1, 1, [32]
-    options.save = not (options.quick or options.no_save or options.only != names or options.connections)
+    options.save = not (
+        options.quick
+        or options.no_save
+        or options.only != names
+        or options.connections
+        or options.way == "socket"
+    )
     return options
 
 
@@ -65,9 +86,16 @@ def built(names: list[str]) -> list[Contender]:
     return contenders
 
 
+def interpreter() -> str:
+    """The Python that runs this project and its peers, and how it was built."""
+    flags = f"{sysconfig.get_config_var('CONFIG_ARGS')} {sysconfig.get_config_var('PY_CFLAGS_NODIST')}"
+    built = "with PGO" if "--enable-optimizations" in flags or "-fprofile-use" in flags else "without PGO"
+    return f"Python {platform.python_version()} built {built}"
+
+
 def conditions(options: argparse.Namespace, postgres: str, contenders: list[Contender], others: float) -> str:
     """What a reader needs to judge the figures."""
-    machine = description([f"PostgreSQL {postgres}", f"Python {platform.python_version()}"])
+    machine = description([f"PostgreSQL {postgres} over {WAYS[options.way]}", interpreter()])
     runs = f"medians of {options.rounds} rounds of {options.seconds} s; other programs took {others:.0%} of a core"
     peers = [f"- {contender.title}: {contender.packages}" for contender in contenders if contender.packages]
     return "\n".join([f"{machine}; {runs}.", "", *peers])
@@ -83,7 +111,7 @@ def main() -> int:
     contenders = built(options.only)
     server_core, load_core = cores()
     pin(load_core)  # and with it all that this process starts, but for the servers
-    with database() as db:
+    with database(options.way, options.postgres) as db:
         others = OtherWork(db.postmaster)
         results = play(
             contenders,

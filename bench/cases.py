@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import jwt
 
-from bench.database import ADMINS, PASSWORD, SALES, USERS
+from bench.contenders import Contender
+from bench.database import ADMINS, PASSWORD, SALES, USERS, BenchDatabase
 from bench.server import SECRET, ContenderServer
+from core.auth.refresh import RefreshToken
+from core.auth.sealing import Keys
 
 ADMIN_IDS, USER_IDS = range(1, ADMINS + 1), range(ADMINS + 1, ADMINS + 129)
 REQUESTS = 8192  # different ones per case, sent in turn
-PAGE = 100
+PAGE, SALES_PAGE = 100, 20
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,16 @@ class Callers:
 
 @dataclass(frozen=True)
 class LoadCase:
-    """One kind of request; each line of it is `METHOD PATH TOKEN BODY`."""
+    """One kind of request; each line of it is `METHOD PATH TOKEN BODY`, where KEYED is a POST with a key of its own.
+
+    What `renews` sends refresh tokens instead, each the one that came for the one before."""
 
     name: str
     title: str
     connections: tuple[int, ...]
     line: Callable[[Callers], str]
     writes: bool = False
+    renews: bool = False
 
     def lines(self, callers: Callers) -> list[str]:
         return [self.line(callers) for _ in range(REQUESTS)]
@@ -59,6 +65,18 @@ def _post_sale(callers: Callers) -> str:
     return f"POST /venta/ {callers.tokens[random.choice(USER_IDS)]} {body}"
 
 
+def _post_keyed_sale(callers: Callers) -> str:
+    return _post_sale(callers).replace("POST", "KEYED", 1)
+
+
+def _list_sales(callers: Callers) -> str:
+    return f"GET /venta/?limit={SALES_PAGE} {callers.tokens[random.choice(USER_IDS)]}"
+
+
+def _renew(callers: Callers) -> str:
+    return "POST /login/ -"
+
+
 def _get_sale(callers: Callers) -> str:
     owner = random.choice(USER_IDS)
     return f"GET /venta/{sale_of(owner, random.randrange(1, SALES // USERS))} {callers.tokens[owner]}"
@@ -73,6 +91,9 @@ CASES = (
     LoadCase("get-user", "GET one user", (1, 32, 128), _get_user),
     LoadCase("list-users", f"GET {PAGE} users, any page", (32, 128), _list_users),
     LoadCase("post-sale", "POST a sale", (32, 128), _post_sale, writes=True),
+    LoadCase("post-keyed", "POST a sale with an Idempotency-Key", (32, 128), _post_keyed_sale, writes=True),
+    LoadCase("list-sales", f"GET {SALES_PAGE} sales of one user", (32, 128), _list_sales),
+    LoadCase("renew", "refresh a token", (32,), _renew, renews=True),
     LoadCase("get-sale", "GET one sale", (32,), _get_sale),
 )
 
@@ -89,6 +110,19 @@ def log_in(server: ContenderServer, id: int) -> str:
     with server.client() as client:
         answer = client.post("/login/", data=form, headers=address).raise_for_status()
     return str(answer.json()["access_token"])
+
+
+def refresh_tokens(contender: Contender, database: BenchDatabase) -> list[str]:
+    """A refresh token, never used, of each session: ours are sealed, the peers' are tokens of their own kind."""
+    keys, until = Keys(SECRET), int(time.time()) + 3600
+    return [
+        RefreshToken(user, session, 0).encode(keys)
+        if contender.ours
+        else jwt.encode(
+            {"sub": str(user), "sid": session, "n": 0, "exp": until, "typ": "refresh"}, SECRET, "HS256"
+        )
+        for user, session in database.sessions()
+    ]
 
 
 def _pages(server: ContenderServer, admin: str) -> list[str]:

@@ -1,10 +1,11 @@
 """The proof that a contender does the work: its answers, before any load, are the ones the seed calls for."""
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bench.cases import PAGE, USER_IDS, Callers, sale_of
-from bench.database import USERS
+from bench.cases import PAGE, SALES_PAGE, USER_IDS, Callers, sale_of
+from bench.database import SALES, USERS
 from bench.server import ContenderServer
 
 INVALID = (400, 422)
@@ -14,14 +15,17 @@ class WrongAnswer(Exception):
     """A contender answered something else than it should."""
 
 
-def check(server: ContenderServer, callers: Callers) -> None:
+def check(server: ContenderServer, callers: Callers, refresh_token: str) -> None:
     """Asks for every case, right and wrong. Raises WrongAnswer."""
     admin, beto, carla = callers.tokens[1], USER_IDS[0], USER_IDS[1]
     sale, new = sale_of(beto, 3), {"venta": 123, "ventas_productos": 4}
 
-    def expect(what: str, token: str, method: str, path: str, json: object, *statuses: int) -> Any:
+    def expect(
+        what: str, token: str, method: str, path: str, json: object, *statuses: int, key: str = ""
+    ) -> Any:
         with server.client(token) as client:
-            answer = client.request(method, path, json=json)
+            headers = {"Idempotency-Key": key} if key else {}
+            answer = client.request(method, path, json=json, headers=headers)
         if answer.status_code not in statuses:
             raise WrongAnswer(f"{what}: {answer.status_code} {answer.text[:200]}")
         return answer.json()
@@ -39,6 +43,30 @@ def check(server: ContenderServer, callers: Callers) -> None:
     same("a new sale", created, {"respuesta": "Venta creada correctamente", "id": created["id"]})
     got = expect("the new sale", callers.tokens[beto], "GET", f"/venta/{created['id']}", None, 200)
     same("the new sale", {name: got[name] for name in new}, new)
+
+    page = expect("sales", callers.tokens[carla], "GET", f"/venta/?limit={SALES_PAGE}", None, 200)
+    newest = [sale_of(carla, n) for n in reversed(range(SALES // USERS))]
+    same(
+        "sales",
+        [got | {"creacion": datetime.fromisoformat(got["creacion"])} for got in page],
+        [_sale(id, carla) for id in newest],
+    )
+
+    key, post = secrets.token_hex(8), (callers.tokens[beto], "POST", "/venta/")
+    first = expect("a keyed sale", *post, new, 201, key=key)
+    same("a keyed sale again", expect("a keyed sale again", *post, new, 201, key=key), first)
+    expect("a key of another sale", *post, new | {"venta": 5}, *INVALID, 409, key=key)
+    same("the next sale", expect("the next sale", *post, new, 201)["id"] > first["id"], True)
+
+    def renew(what: str, token: str, *statuses: int) -> Any:
+        return expect(
+            what, "", "POST", "/login/", {"grant_type": "refresh_token", "refresh_token": token}, *statuses
+        )
+
+    renewed = renew("a refresh token", refresh_token, 200)
+    expect("the new access token", renewed["access_token"], "GET", "/venta/?limit=1", None, 200)
+    renew("the next refresh token", renewed["refresh_token"], 200)
+    renew("a forged refresh token", refresh_token[:-4] + "AAAA", 400, 401)
 
     expect("no token", "", "GET", f"/user/{USERS}", None, 401)
     expect("a forged token", admin[:-4] + "AAAA", "GET", f"/user/{USERS}", None, 401)

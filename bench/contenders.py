@@ -20,6 +20,8 @@ OURS = {
     "ACCESS_TOKEN_MINUTES": "1440",
     "BCRYPT_ROUNDS": "10",
     "DB_POOL_MIN": "10",
+    "HOST": "127.0.0.1",
+    "PORT": "{port}",
     "DB_POOL_MAX": "10",
     "LOG_LEVEL": "warning",
     "TRUSTED_PROXIES": "1",
@@ -96,8 +98,7 @@ def _as_deployed() -> Sequence[str]:
     [line] = [
         line for line in (CHECKOUT / "Procfile").read_text().splitlines() if line.startswith("web: exec ")
     ]
-    here = {"0.0.0.0": "127.0.0.1", "$PORT": "{port}"}
-    return (sys.executable, "-m", *(here.get(word, word) for word in shlex.split(line)[2:]))
+    return (sys.executable, *shlex.split(line)[3:])
 
 
 def _python_peer(name: str, title: str) -> Contender:

@@ -1,6 +1,7 @@
 """One measured run of wrk against one server."""
 
 import json
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -47,9 +48,16 @@ def requests_file(lines: list[str]) -> Iterator[Path]:
 
 
 def run(
-    server: ContenderServer, database: BenchDatabase, requests: Path, connections: int, seconds: float
+    server: ContenderServer,
+    database: BenchDatabase,
+    requests: Path,
+    connections: int,
+    seconds: float,
+    tokens: Path | None = None,
 ) -> LoadRun:
-    """Loads a server over that many kept-open connections, from one wrk thread on this process's core."""
+    """Loads a server over that many kept-open connections, from one wrk thread on this process's core.
+
+    With a file of refresh `tokens`, more than connections, it renews those."""
     before = cpu_microseconds(server.pid), database.cpu_microseconds()
     command = [
         "wrk",
@@ -61,6 +69,8 @@ def run(
         server.url,
         "--",
         str(requests),
+        f"k-{secrets.token_hex(6)}-",
+        *([str(tokens)] if tokens else []),
     ]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     after = cpu_microseconds(server.pid), database.cpu_microseconds()

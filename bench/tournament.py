@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
-from bench.cases import CASES, Callers, LoadCase
+from bench.cases import CASES, Callers, LoadCase, refresh_tokens
 from bench.check import WrongAnswer, check
 from bench.contenders import Contender
 from bench.database import BenchDatabase
 from bench.load import LoadRun, requests_file, run
 from bench.report import Results
-from bench.server import CannotStart, running
+from bench.server import CannotStart, ContenderServer, running
 
 WARM_UP = (
     1  # seconds per case, unmeasured: pools fill, statements are prepared, just-in-time compilers compile
@@ -57,13 +58,26 @@ def _turn(
     with running(contender, database.url, core) as server:
         callers = known[contender.ours] = known.get(contender.ours) or Callers.of(server)
         if not contender.constant:
-            check(server, callers)
+            check(server, callers, refresh_tokens(contender, database)[-1])
     for case in CASES[:1] if contender.constant else CASES:
         with running(contender, database.url, core) as server, requests_file(case.lines(callers)) as requests:
-            run(server, database, requests, WARM_UP_CONNECTIONS, WARM_UP)
+            _measured(case, server, database, requests, WARM_UP_CONNECTIONS, WARM_UP)
             for n in connections or case.connections:
-                before = database.new_sales()
-                sample = run(server, database, requests, n, seconds)
-                if case.writes and database.new_sales() - before < sample.requests - sample.errors:
-                    raise WrongAnswer("a sale it acknowledged is not there")
-                yield case, n, sample
+                yield case, n, _measured(case, server, database, requests, n, seconds)
+
+
+def _measured(
+    case: LoadCase, server: ContenderServer, database: BenchDatabase, requests: Path, n: int, seconds: float
+) -> LoadRun:
+    """One run. Raises WrongAnswer when what was acknowledged is not in the database."""
+    if case.renews:
+        with requests_file(refresh_tokens(server.contender, database)) as tokens:
+            sample = run(server, database, requests, n, seconds, tokens)
+        if database.renewals() < sample.requests - sample.errors:
+            raise WrongAnswer("a refresh token that it acknowledged is still unused")
+        return sample
+    before = database.new_sales()
+    sample = run(server, database, requests, n, seconds)
+    if case.writes and database.new_sales() - before < sample.requests - sample.errors:
+        raise WrongAnswer("a sale it acknowledged is not there")
+    return sample

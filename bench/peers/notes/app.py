@@ -1,16 +1,20 @@
 """The notes' stack: FastAPI, the SQLAlchemy ORM and psycopg2, in synchronous endpoints."""
 # ruff: noqa: B008 - Depends() as a default value is how FastAPI was long written
 
+import json
 import os
+import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
+from hashlib import sha256
+from typing import Annotated, Literal
 
-from fastapi import Depends, FastAPI, HTTPException, Query, status
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Response, status
 from fastapi.security import OAuth2PasswordBearer
 from jose import JWTError, jwt
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ForeignKey, create_engine, make_url
+from sqlalchemy import ForeignKey, create_engine, func, make_url
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 url = make_url(os.environ["DATABASE_URL"]).set(drivername="postgresql+psycopg2")
@@ -36,6 +40,7 @@ class User(Base):
     correo: Mapped[str]
     creacion: Mapped[datetime]
     estado: Mapped[bool]
+    rol: Mapped[str]
 
 
 class Venta(Base):
@@ -46,6 +51,33 @@ class Venta(Base):
     venta: Mapped[int]
     ventas_productos: Mapped[int]
     creacion: Mapped[datetime] = mapped_column(server_default="now()")
+
+
+class Key(Base):
+    __tablename__ = "idempotencia"
+
+    usuario_id: Mapped[int] = mapped_column(primary_key=True)
+    clave: Mapped[str] = mapped_column(primary_key=True)
+    huella: Mapped[bytes | None]
+    estado: Mapped[int | None]
+    cuerpo: Mapped[bytes | None]
+
+
+class UserSession(Base):
+    __tablename__ = "sesion"
+
+    usuario_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    contador: Mapped[int]
+    uso: Mapped[datetime]
+    expira: Mapped[datetime]
+    fin: Mapped[datetime | None]
+    renovable: Mapped[bool]
+
+
+class Renewal(BaseModel):
+    grant_type: Literal["refresh_token"]
+    refresh_token: str
 
 
 class TokenData(BaseModel):
@@ -135,13 +167,94 @@ def show_venta(id: int, db: Session = Depends(get_db), current_user: TokenData =
     return venta
 
 
+@app.get("/venta/", response_model=list[ShowVenta])
+def list_ventas(
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    db: Session = Depends(get_db),
+    current_user: TokenData = Depends(get_current_user),
+):
+    query = db.query(Venta)
+    if current_user.rol != "admin":
+        query = query.filter(Venta.usuario_id == current_user.id)
+    return query.order_by(Venta.creacion.desc(), Venta.id.desc()).limit(limit).all()
+
+
+def create_once(db: Session, key: str, new: NewVenta, owner: int, user: int) -> Response:
+    """The key, the sale and the answer in one transaction; the second waits for the first, and gets its answer."""
+    fingerprint = sha256(new.model_dump_json().encode()).digest()
+    claim = insert(Key).values(usuario_id=user, clave=key).on_conflict_do_nothing()
+    claimed = db.execute(claim).rowcount
+    kept = db.get_one(Key, (user, key))
+    if not claimed:
+        if kept.huella != fingerprint:
+            raise HTTPException(422, "La clave es de otra petición")
+        return Response(kept.cuerpo, status.HTTP_201_CREATED, media_type="application/json")
+    venta = Venta(usuario_id=owner, venta=new.venta, ventas_productos=new.ventas_productos)
+    db.add(venta)
+    db.flush()
+    kept.huella, kept.estado = fingerprint, status.HTTP_201_CREATED
+    kept.cuerpo = json.dumps({"respuesta": "Venta creada correctamente", "id": venta.id}).encode()
+    answer = kept.cuerpo
+    db.commit()
+    return Response(answer, status.HTTP_201_CREATED, media_type="application/json")
+
+
+@app.post("/login/")
+def renew(asked: Renewal, response: Response, db: Session = Depends(get_db)):
+    """A refresh token has a number, which the session counts: each is good once."""
+    bad = HTTPException(400, "refresh_token no válido")
+    try:
+        claims = jwt.decode(asked.refresh_token, os.environ["JWT_SECRET"], algorithms=["HS256"])
+    except JWTError:
+        raise bad from None
+    if claims.get("typ") != "refresh":
+        raise bad
+    found = (
+        db.query(UserSession, User.rol)
+        .join(User, User.id == UserSession.usuario_id)
+        .filter(
+            UserSession.usuario_id == int(claims["sub"]),
+            UserSession.id == claims["sid"],
+            UserSession.contador == claims["n"],
+            UserSession.renovable,
+            UserSession.fin.is_(None),
+            UserSession.expira > func.now(),
+        )
+        .with_for_update(of=UserSession)
+        .first()
+    )
+    if not found:
+        raise bad
+    session, rol = found
+    session.contador += 1
+    session.uso = func.now()
+    counter = session.contador
+    db.commit()
+    about, now = {"sub": claims["sub"], "sid": claims["sid"]}, int(time.time())
+    response.headers["Cache-Control"] = "no-store"
+    secret = os.environ["JWT_SECRET"]
+    return {
+        "access_token": jwt.encode(about | {"rol": rol, "iat": now, "exp": now + 1800}, secret),
+        "token_type": "bearer",
+        "expires_in": 1800,
+        "refresh_token": jwt.encode(
+            about | {"n": counter, "exp": now + 30 * 86400, "typ": "refresh"}, secret
+        ),
+    }
+
+
 @app.post("/venta/", status_code=status.HTTP_201_CREATED)
 def create_venta(
-    new: NewVenta, db: Session = Depends(get_db), current_user: TokenData = Depends(get_current_user)
+    new: NewVenta,
+    idempotency_key: Annotated[str | None, Header()] = None,
+    db: Session = Depends(get_db),
+    current_user: TokenData = Depends(get_current_user),
 ):
     owner = new.usuario_id or current_user.id
     if current_user.rol != "admin" and owner != current_user.id:
         raise HTTPException(status.HTTP_403_FORBIDDEN, "Sin permiso")
+    if idempotency_key:
+        return create_once(db, idempotency_key, new, owner, current_user.id)
     venta = Venta(usuario_id=owner, venta=new.venta, ventas_productos=new.ventas_productos)
     db.add(venta)
     db.commit()
