@@ -4,6 +4,7 @@ import socket
 
 from core.checkout import CHECKOUT
 from core.local.embedded import data_home
+from core.process.logs import announcement
 from core.process.settings import Settings
 
 
@@ -12,7 +13,7 @@ def say_where_the_data_are(settings: Settings) -> None:
     if not settings.database_url:
         home = data_home(CHECKOUT)
         new = "" if (home / "postgres" / "cluster").exists() else "; the first time this takes some seconds"
-        _say(f"Starting PostgreSQL, with its data in {home}{new}")
+        _say(settings, f"Starting PostgreSQL, with its data in {home}{new}")
 
 
 def announce(listener: socket.socket, settings: Settings) -> None:
@@ -20,17 +21,20 @@ def announce(listener: socket.socket, settings: Settings) -> None:
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     url = f"http://{shown}:{port}"
-    _say(f"Listening on {url}" + ("" if settings.production else "  (Ctrl-C stops it)"))
+    _say(settings, f"Listening on {url}" + ("" if settings.production else "  (Ctrl-C stops it)"))
     if settings.production:
         return
-    _say(f"""\
+    _say(
+        settings,
+        f"""\
 Panel        {url}/panel
 Docs         {url}/docs
 Try          curl {url}/user/ -H 'Content-Type: application/json' -d '{{"username": "ana", "password": "123",
-               "nombre": "Ana", "apellido": "Paz", "telefono": 2604538424, "correo": "ana@example.com"}}'""")
+               "nombre": "Ana", "apellido": "Paz", "telefono": 2604538424, "correo": "ana@example.com"}}'""",
+    )
     if not settings.database_url:
-        _say("Start over   scripts/serve --fresh, which asks before it deletes the data")
+        _say(settings, "Start over   scripts/serve --fresh, which asks before it deletes the data")
 
 
-def _say(lines: str) -> None:
-    print(lines, flush=True)
+def _say(settings: Settings, text: str) -> None:
+    print(announcement(settings, text), flush=True)

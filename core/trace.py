@@ -1,11 +1,17 @@
 """The request that a task works for: its log lines name it, and its waits for the database are summed."""
 
+import re
 from collections.abc import Awaitable, MutableMapping
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+# https://www.w3.org/TR/trace-context/: version, trace-id, parent-id, flags; versions after 00 may have more.
+TRACEPARENT = re.compile(
+    rb"(?:00|((?!00|ff)[0-9a-f]{2}))-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?(1)(?:-.*)?)"
+)
 
 current: ContextVar[MutableMapping[str, Any] | None] = ContextVar("request", default=None)
 
@@ -25,3 +31,14 @@ async def waited(work: Awaitable[T]) -> T:
     finally:
         if scope := current.get():
             scope["database_seconds"] += perf_counter() - began
+
+
+def named(scope: MutableMapping[str, Any]) -> dict[str, str]:
+    """The `trace_id` of a request and the caller's `span_id`, as its `traceparent` says; nothing without a good one."""
+    if b"traceparent" not in scope["header_names"]:
+        return {}
+    said = [value for name, value in scope["headers"] if name == b"traceparent"]
+    match = TRACEPARENT.fullmatch(said[0])
+    if len(said) > 1 or match is None:
+        return {}
+    return {"trace_id": match[2].decode(), "span_id": match[3].decode()}

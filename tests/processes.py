@@ -1,6 +1,7 @@
 """Servers as processes of their own, which may be killed."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,8 +49,8 @@ class ServerProcess:
 def listening(output: TextIO) -> str:
     """The URL of a server, once it says where it listens."""
     for line in output:
-        if line.startswith("Listening on "):
-            return line.split()[2]
+        if said := re.search(r"Listening on (http://[^\s\"]+)", line):
+            return said[1]
     raise AssertionError("the server did not start")
 
 

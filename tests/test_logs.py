@@ -15,10 +15,11 @@ import pytest
 from conftest import PASSWORD, SETTINGS, client_of, member, problem
 from processes import CHECKOUT, listening
 
+from core import trace
 from core.process.logs import MOST_REQUESTS_PER_SECOND, Throttle, logfmt
 
 ENVIRON = {"PATH": os.defpath, "PORT": "0", "DRAIN_SECONDS": "0"} | SETTINGS
-WELCOME = ("Panel  ", "Docs   ", "Try   ", "       ")
+WELCOME = ("Panel  ", "Docs   ", "Try   ", "       ", "Start over")
 
 
 class Server:
@@ -80,6 +81,50 @@ def test_a_line_tells_what_was_asked_and_how_long_it_took(server: Callable[..., 
         "status": 200,
         "user": ana.id,
     }
+
+
+TRACE = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (["00-" + "-".join(TRACE) + "-01"], TRACE),
+        (["cc-" + "-".join(TRACE) + "-01-more"], TRACE),
+        (["00-" + "-".join(TRACE) + "-01-more"], None),
+        (["ff-" + "-".join(TRACE) + "-01"], None),
+        (["00-" + "0" * 32 + "-" + TRACE[1] + "-01"], None),
+        (["00-" + "-".join(TRACE).upper() + "-01"], None),
+        (["00-" + "-".join(TRACE) + "-01"] * 2, None),
+        ([], None),
+    ],
+)
+def test_a_line_names_the_trace_that_the_request_is_part_of(
+    sent: list[str], told: tuple[str, str] | None
+) -> None:
+    headers = [(b"traceparent", value.encode()) for value in sent]
+    scope = {"headers": headers, "header_names": dict(headers).keys()}
+    assert trace.named(scope) == (dict(zip(("trace_id", "span_id"), told, strict=True)) if told else {})
+
+
+def test_every_line_is_json_where_it_is_to_be(database: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "app.py"],
+        cwd=CHECKOUT,
+        env=ENVIRON | {"DATABASE_URL": database, "LOG_FORMAT": "json", "LOG_REQUESTS": "all"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    first = process.stdout.readline()
+    url = json.loads(first)["msg"].split()[2]
+    httpx.get(f"{url}/healthz", headers={"traceparent": "00-" + "-".join(TRACE) + "-01"})
+    process.terminate()
+    output, _ = process.communicate(timeout=30)
+    lines = [json.loads(line) for line in output.splitlines()]
+    [told] = [line for line in lines if line["logger"] == "ventas.request"]
+    assert (told["trace_id"], told["span_id"]) == TRACE
 
 
 def test_only_errors_and_slow_requests_get_one_by_default(server: Callable[..., Server]) -> None:

@@ -75,7 +75,7 @@ IF_NONE_MATCH = _request_header(
 IDEMPOTENCY_KEY = _request_header(
     "Idempotency-Key",
     'Names the request, like `"venta-2026-0001"` or without the quotes: repeated, it has one effect.',
-    pattern='^("?)[!-~]{1,255}\\1$',
+    pattern="^[!-~]{1,255}$",
 )
 REQUEST_ID = {"$ref": "#/components/parameters/X-Request-ID"}
 PARAMETERS: dict[str, Schema] = {

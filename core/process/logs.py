@@ -14,9 +14,9 @@ from queue import Full, Queue
 
 import msgspec
 
+from core import trace
 from core.checkout import CHECKOUT
 from core.process.settings import Settings
-from core.trace import current
 
 BARE = re.compile(r"[^\s\"=\\]+")
 MOST_REQUESTS_PER_SECOND = 100
@@ -47,8 +47,9 @@ class Formatter(logging.Formatter):
             "logger": record.name,
             "msg": message,
         }
-        if request := current.get():
+        if request := trace.current.get():
             fields["request_id"] = request["request_id"].decode()
+            fields |= trace.named(request)
         fields |= getattr(record, "fields", {})
         error = record.exc_info[1] if record.exc_info else None
         if error and self._wordy:
@@ -89,6 +90,14 @@ def stack(error: BaseException) -> str:
 def _place(filename: str) -> str:
     path = Path(filename)
     return str(path.relative_to(CHECKOUT)) if path.is_relative_to(CHECKOUT) else path.name
+
+
+def announcement(settings: Settings, text: str) -> str:
+    """What is said before there is a log, as the log's lines are: JSON where they are JSON."""
+    if settings.log_format != "json":
+        return text
+    record = logging.makeLogRecord({"name": "ventas", "levelname": "INFO", "msg": text})
+    return Formatter(json=True, wordy=False).format(record)
 
 
 class Throttle(logging.Filter):
