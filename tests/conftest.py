@@ -347,17 +347,27 @@ class Server(uvicorn.Server):
 
 @contextmanager
 def running(settings: dict[str, str]) -> Iterator[str]:
-    """uvicorn in a thread of this process, on a free port of the loopback."""
+    """The URL of the application with these settings, on a free port of the loopback."""
+    with serving(settings) as server:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+
+
+@contextmanager
+def serving(
+    settings: dict[str, str], http: type[Connection] = Connection, **options: Any
+) -> Iterator[Server]:
+    """uvicorn in a thread of this process, with more options of its own."""
     app = application(SETTINGS | settings)
     server = Server(
         uvicorn.Config(
             app,
-            http=Connection,
+            http=http,
             ws="none",
             port=0,
             log_level="warning",
             server_header=False,
             proxy_headers=False,
+            **options,
         )
     )
     thread = threading.Thread(target=lambda: (server.run(), server.up.set()))
@@ -365,7 +375,7 @@ def running(settings: dict[str, str]) -> Iterator[str]:
     server.up.wait()
     assert server.started, "the server did not start"
     try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield server
     finally:
         server.stop()
         thread.join()

@@ -2,16 +2,13 @@
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import conftest
 import uvicorn
-from conftest import SETTINGS
-from fleets import until
 
-from app import application
 from core.http.connection import Connection
 
 HEAD = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -48,33 +45,21 @@ class Impatient(Connection):
 @contextmanager
 def serving(url: str, http: type[Connection] = Connection, **settings: str) -> Iterator[uvicorn.Server]:
     """The application on a database, on a free port of the loopback."""
-    app = application(SETTINGS | {"DATABASE_URL": url} | settings)
-    options: dict[str, Any] = {
-        "port": 0,
-        "log_level": "warning",
-        "server_header": False,
-        "timeout_keep_alive": 30,
-    }
-    server = uvicorn.Server(uvicorn.Config(app, http=http, **options))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        until(lambda: server.started)
+    with conftest.serving({"DATABASE_URL": url} | settings, http, timeout_keep_alive=30) as server:
         yield server
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
-def connect(server: uvicorn.Server) -> socket.socket:
-    client = socket.create_connection(server.servers[0].sockets[0].getsockname(), timeout=30)
+def connect(where: uvicorn.Server | tuple[str, int]) -> socket.socket:
+    """A connection to a server, or to an address."""
+    address = where if isinstance(where, tuple) else where.servers[0].sockets[0].getsockname()
+    client = socket.create_connection(address, timeout=30)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
 
 
-def exchange(server: uvicorn.Server, *packets: bytes) -> list[Answer]:
-    """What the server answers on one connection until it closes it; each packet is sent on its own."""
-    with connect(server) as client:
+def exchange(where: uvicorn.Server | tuple[str, int], *packets: bytes) -> list[Answer]:
+    """What is answered on one connection until it is closed; each packet is sent on its own."""
+    with connect(where) as client:
         for packet in packets:
             client.sendall(packet)
         return answers(rest(client))
@@ -111,7 +96,7 @@ def answers(received: bytes, *, heads: bool = False) -> list[Answer]:
         body = b""
         if heads:
             pass
-        elif headers.get("transfer-encoding") == "chunked":
+        elif headers.get("transfer-encoding", "").lower() == "chunked":
             while size := int((line_ := received.partition(b"\r\n"))[0], 16):
                 body += line_[2][:size]
                 received = line_[2][size + 2 :]
@@ -125,5 +110,5 @@ def answers(received: bytes, *, heads: bool = False) -> list[Answer]:
     return found
 
 
-def statuses(server: uvicorn.Server, *packets: bytes) -> list[int]:
-    return [answer.status for answer in exchange(server, *packets)]
+def statuses(where: uvicorn.Server | tuple[str, int], *packets: bytes) -> list[int]:
+    return [answer.status for answer in exchange(where, *packets)]

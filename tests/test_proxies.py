@@ -1,6 +1,5 @@
 """Behind HAProxy, nginx, Caddy and Node: both sides agree on where each request ends, and on whose it is."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import psycopg
 import pytest
 import uvicorn
 from proxies import PROXIES, proxy
-from raw import FORM, LAST, READ, answers, rest, serving
+from raw import FORM, LAST, READ, serving, statuses
 
 BODY = b"token=abc"
 SIZED = FORM + b"content-length: 9\r\n\r\n" + BODY
@@ -32,25 +31,15 @@ def door(
         yield address
 
 
-def ask(door: tuple[str, int], *packets: bytes) -> list[int]:
-    """The statuses of all that comes back until the proxy closes."""
-    with socket.create_connection(door, timeout=30) as client:
-        for packet in packets:
-            client.sendall(packet)
-        return [
-            answer.status for answer in answers(rest(client).replace(b"\r\nTransfer-E", b"\r\ntransfer-e"))
-        ]
-
-
 def test_requests_on_one_connection_are_answered_in_their_order(door):
-    assert ask(door, SIZED + CHUNKED + b"\r\n" + SIZED + LAST) == [READ, READ, READ, 200]
+    assert statuses(door, SIZED + CHUNKED + b"\r\n" + SIZED + LAST) == [READ, READ, READ, 200]
 
 
 def test_a_trailer_is_no_header(door, database_of_all):
     body = b"username=nadie&password=nada-de-nada"
     head = FORM.replace(b"revocar", b"") + b"transfer-encoding: chunked\r\n\r\n"
     trailer = b"%x\r\n%b\r\n0\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n" % (len(body), body)
-    assert ask(door, head + trailer + LAST)[-1] == 200
+    assert statuses(door, head + trailer + LAST)[-1] == 200
     with psycopg.connect(database_of_all) as connection:
         found = {address for (address,) in connection.execute("SELECT direccion FROM auditoria").fetchall()}
     assert found == {"127.0.0.1"}
@@ -58,21 +47,21 @@ def test_a_trailer_is_no_header(door, database_of_all):
 
 def test_who_offers_http_2_is_answered(door):
     offer = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\nhost: x"
-    assert READ in ask(door, SIZED.replace(b"host: x", offer), LAST)
+    assert READ in statuses(door, SIZED.replace(b"host: x", offer), LAST)
 
 
 def test_who_expects_to_be_told_to_go_on_is_told_and_read(door):
     head, end, body = SIZED.partition(b"\r\n\r\n")
-    assert READ in ask(door, head + b"\r\nexpect: 100-continue" + end, body + LAST)
+    assert READ in statuses(door, head + b"\r\nexpect: 100-continue" + end, body + LAST)
 
 
 def test_a_body_too_large_is_told_so(door):
     head = FORM + b"connection: close\r\ncontent-length: 200000\r\n\r\n"
-    assert ask(door, head + b"x" * 200_000)[0] in (413, 502)
+    assert statuses(door, head + b"x" * 200_000)[0] in (413, 502)
 
 
 def test_http_1_0_is_answered(door):
-    assert ask(door, SIZED.replace(b"1.1", b"1.0")) == [READ]
+    assert statuses(door, SIZED.replace(b"1.1", b"1.0")) == [READ]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +90,7 @@ def test_http_1_0_is_answered(door):
 @pytest.mark.parametrize("body", [b"0\r\n\r\n", b"", b"9;a=\n\r\n", b"0\n\r\n", b"00000000000000000\r\n\r\n"])
 def test_no_request_hides_in_the_body_of_another(door, framing, body):
     """Had the API seen a request where the proxy saw a body, its 404 would be what the next request gets."""
-    found = ask(door, FORM + framing + b"\r\n\r\n" + body + SMUGGLED + LAST)
+    found = statuses(door, FORM + framing + b"\r\n\r\n" + body + SMUGGLED + LAST)
     assert len(found) <= 3
     assert found[-1:] != [404]
-    assert [ask(door, LAST), ask(door, LAST)] == [[200], [200]]
+    assert [statuses(door, LAST), statuses(door, LAST)] == [[200], [200]]
