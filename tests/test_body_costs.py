@@ -1,14 +1,21 @@
 """What a body may cost: its length by route, what all of them hold together, and how long one is explained."""
 
+import asyncio
+import gc
 import json
+from contextlib import suppress
+from weakref import WeakSet
 
 import httpx
 import pytest
 from conftest import member, problem
+from fleets import until
 from raw import answers, rest, serving
 from raw import connect as connect_to
 
+from core.http.body_budget import BodyBudget
 from core.http.connection import Connection
+from core.http.exchange import Exchange
 
 JSON = {"Content-Type": "application/json"}
 SALE = {"venta": 1, "ventas_productos": 1}
@@ -78,3 +85,44 @@ def test_large_bodies_wait_for_each_other(database, monkeypatch):
             )
             assert done.status == 201
             assert ana.post("/venta/lote", json=[SALE] * 500).status_code == 201
+
+
+@pytest.mark.anyio
+async def test_whose_time_ends_as_their_turn_comes_gives_it_back():
+    """Else less and less would be left, until no body is read any more."""
+    budget, ended = BodyBudget(10, seconds=1), asyncio.Event()
+
+    async def body() -> None:
+        await budget.hold(10)
+        await ended.wait()
+
+    first, second = asyncio.create_task(body()), asyncio.create_task(body())
+    await asyncio.sleep(0)
+    first.add_done_callback(lambda _: second.cancel())
+    ended.set()
+    with suppress(asyncio.CancelledError):
+        await second
+    await budget.hold(10)
+
+
+def test_what_a_request_took_is_free_once_it_is_answered(database, monkeypatch):
+    """Its connection stays open, and the garbage collector, which comes when it likes, is not needed."""
+    alive: WeakSet[Exchange] = WeakSet()
+
+    class Watched(Exchange):
+        def __init__(self, *given: object) -> None:
+            super().__init__(*given)  # type: ignore[arg-type]
+            alive.add(self)
+
+    monkeypatch.setattr("core.http.connection.Exchange", Watched)
+    with serving(database) as server:
+        url = "http://{}:{}".format(*server.servers[0].sockets[0].getsockname())
+        with httpx.Client(base_url=url, timeout=30) as api, member(api, "ana") as ana:
+            gc.disable()
+            try:
+                for body in (b"[" + b" " * 100_000 + b"]", b"[" + b" " * 100_000 + b"x]", b"x"):
+                    assert ana.post("/venta/lote", content=body, headers=JSON).status_code in (201, 400)
+                assert ana.get("/venta/99").status_code == 404
+                until(lambda: not alive)
+            finally:
+                gc.enable()

@@ -24,21 +24,20 @@ class BodyBudget:
         self.turn = asyncio.Lock()
         self._most = self._free = self._least = most
         self._seconds = seconds
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[int, asyncio.Future[None], asyncio.Task[Any]]] = deque()
 
     async def hold(self, size: int) -> None:
         """Takes so many bytes for the current task. Raises DatabaseUnavailable when none come free in time."""
         task = asyncio.current_task()
         assert task  # noqa: S101 - each request has one
         if self._waiting or size > self._free:
-            await self._wait(size)
+            await self._wait(size, task)
         else:
-            self._take(size)
-        task.add_done_callback(lambda _: self._give_back(size))
+            self._take(size, task)
 
-    async def _wait(self, size: int) -> None:
+    async def _wait(self, size: int, task: asyncio.Task[Any]) -> None:
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, turn))
+        self._waiting.append((size, turn, task))
         try:
             async with asyncio.timeout(self._seconds):
                 await turn
@@ -49,9 +48,11 @@ class BodyBudget:
                 self._waiting = deque(asker for asker in self._waiting if asker[1] is not turn)
                 self._serve()
 
-    def _take(self, size: int) -> None:
+    def _take(self, size: int, task: asyncio.Task[Any]) -> None:
+        """It is given back however the task ends: one whose time is over just now too."""
         self._free -= size
         self._least = min(self._least, self._free)
+        task.add_done_callback(lambda _: self._give_back(size))
 
     def _give_back(self, size: int) -> None:
         self._free += size
@@ -62,9 +63,9 @@ class BodyBudget:
 
     def _serve(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._free:
-            size, turn = self._waiting.popleft()
+            size, turn, task = self._waiting.popleft()
             if not turn.done():
-                self._take(size)
+                self._take(size, task)
                 turn.set_result(None)
 
 

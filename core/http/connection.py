@@ -81,8 +81,10 @@ class Connection(asyncio.Protocol):
         self._timed = False  # a head, or an empty line before it, has begun and has its time
         self._framing: Framing
         self._head = RequestHead()
-        self._exchange: Exchange | None = None  # the latest
-        self._answering: Exchange | None = None  # while its answer is not over
+        self._asked = False  # a request has come
+        self._answering: Exchange | None = (
+            None  # while its answer is not over; no longer, for it holds its body
+        )
         self._soon: asyncio.Handle | None = None
         self._ended = False  # the client sends no more
         self._discarded = 0
@@ -139,7 +141,7 @@ class Connection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """No more requests; but one that was accepted just now may be on its way, and is answered."""
-        if self._exchange is None:
+        if not self._asked:
             self.loop.call_later(FIRST_SECONDS, self._stop)
         else:
             self._stop()
@@ -255,8 +257,9 @@ class Connection(asyncio.Protocol):
             "whole": head.length == 0,
             "state": self._app_state,
         }
-        self._exchange = self._answering = Exchange(scope, self, head)
-        return self._exchange
+        self._asked = True
+        self._answering = Exchange(scope, self, head)
+        return self._answering
 
     def _read_body(self) -> None:
         """One turn of the body, if the application has room for it. Raises Problem."""

@@ -105,12 +105,14 @@ class Edge:
             if not status:
                 await self._answer(scope, named, problem)
             status = problem.kind.status
+            del problem  # it holds this frame, and with it the request's body, as `failure` does
         finally:
             seconds = perf_counter() - began
             route = scope.get("route")
             self.services.requests.add(route.path if route else "", scope["method"], status, seconds)
             if status >= self._logged_status or seconds >= self._logged_seconds or status == CRASHED.status:
                 log_request(scope, status, seconds, failure)
+            failure = None
 
     def _request_id(self, scope: Scope) -> bytes:
         for value in values(scope, b"x-request-id"):
