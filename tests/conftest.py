@@ -114,6 +114,30 @@ def database_of_all(clones: Clones) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def api_of_all(database_of_all: str) -> Iterator[httpx.Client]:
+    """A client of one server for those tests of a module that change nothing."""
+    with running({"DATABASE_URL": url_as("ventas_app", database_of_all)}) as url, client_of(url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def ana_of_all(api_of_all: httpx.Client) -> Iterator[httpx.Client]:
+    """Its admin."""
+    with member(api_of_all, "ana") as client:
+        yield client
+
+
+@pytest.fixture
+def unchanged(database_of_all: str) -> Iterator[None]:
+    """Sees in the end that no user was added to it or changed."""
+    users = "SELECT count(*), sum(xmin::text::bigint) FROM usuario"
+    with psycopg.connect(database_of_all, autocommit=True) as connection:
+        before = connection.execute(users).fetchone()
+        yield
+        assert connection.execute(users).fetchone() == before
+
+
 @pytest.fixture
 def empty_database(postgres: str) -> Iterator[str]:
     """The URL of a database without any migration."""

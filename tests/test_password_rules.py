@@ -31,8 +31,8 @@ def _mensaje(answer) -> str:
 
 
 @pytest.mark.parametrize("password", REFUSED)
-def test_who_registers_is_told_why(api, password):
-    assert _mensaje(api.post("/user/", json=CAROLINA | {"password": password})) == REFUSED[password]
+def test_who_registers_is_told_why(api_of_all, unchanged, password):
+    assert _mensaje(api_of_all.post("/user/", json=CAROLINA | {"password": password})) == REFUSED[password]
 
 
 @pytest.mark.parametrize(
