@@ -12,7 +12,7 @@ import sysconfig
 from pathlib import Path
 
 from bench.contenders import CACHE, CONTENDERS, CannotBuild, Contender
-from bench.database import WAYS, database
+from bench.database import WAYS, NoTls, database
 from bench.load import MISSING
 from bench.machine import OtherWork, cores, description, pin
 from bench.report import markdown, save, tables
@@ -102,7 +102,16 @@ def conditions(options: argparse.Namespace, postgres: str, contenders: list[Cont
 
 
 def main() -> int:
-    options = arguments()
+    try:
+        return compare(arguments())
+    except NoTls:
+        say(
+            "this PostgreSQL was built without TLS; name one that has it: --postgres /usr/lib/postgresql/17/bin"
+        )
+        return 1
+
+
+def compare(options: argparse.Namespace) -> int:
     if MISSING:
         say(MISSING)
         return 1

@@ -114,13 +114,12 @@ def log_in(server: ContenderServer, id: int) -> str:
 
 def refresh_tokens(contender: Contender, database: BenchDatabase) -> list[str]:
     """A refresh token, never used, of each session: ours are sealed, the peers' are tokens of their own kind."""
-    keys, until = Keys(SECRET), int(time.time()) + 3600
+    keys, now = Keys(SECRET), int(time.time())
+    claims = {"n": 0, "typ": "refresh", "iat": now, "exp": now + 3600}
     return [
         RefreshToken(user, session, 0).encode(keys)
         if contender.ours
-        else jwt.encode(
-            {"sub": str(user), "sid": session, "n": 0, "exp": until, "typ": "refresh"}, SECRET, "HS256"
-        )
+        else jwt.encode({"sub": str(user), "sid": session, **claims}, SECRET, "HS256")
         for user, session in database.sessions()
     ]
 

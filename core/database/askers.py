@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -27,7 +27,7 @@ ELEMENTS: dict[type, Callable[[Any], bytes]] = {
     int: lambda value: b"%d" % value,
     str: _quoted,
     bytes: lambda value: b'"\\\\x%b"' % value.hex().encode(),
-    datetime: lambda value: _quoted(value.isoformat()),
+    datetime: lru_cache(16)(lambda value: _quoted(value.isoformat())),  # mostly a list's first or last moment
 }
 
 
