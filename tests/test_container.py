@@ -65,6 +65,7 @@ def test_compose_names_settings_that_exist_and_holds_no_secret() -> None:
     assert services["migrate"]["depends_on"]["database"]["condition"] == "service_healthy"
 
 
+@pytest.mark.slow
 def test_its_steps_migrate_serve_are_healthy_and_stop(image: Path, slug: Path, empty_database: str) -> None:
     [settings] = re.findall(r"^ENV (.*)$", DOCKERFILE, re.MULTILINE)
     environ = dict(pair.split("=") for pair in settings.split()) | {
