@@ -7,7 +7,7 @@ from background import retention
 from core.database.database import Database
 from core.process.services import Services
 from core.process.sweeping import Sweep
-from sql import avisos, eliminaciones, enlaces, idempotencia, intentos, sesiones
+from sql import auditoria_late, avisos, eliminaciones, enlaces, idempotencia, intentos, sesiones
 
 
 def sweeps(services: Services) -> list[Sweep]:
@@ -20,6 +20,7 @@ def sweeps(services: Services) -> list[Sweep]:
         Sweep("idempotencia", partial(idempotencia.sweep, db), seconds=300),
         Sweep("sesion", partial(sesiones.sweep, db), seconds=3600),
         Sweep("eliminacion", partial(remove_accounts, db), seconds=5),
+        Sweep("auditoria_late", partial(auditoria_late.anonymize, db), seconds=300),
         Sweep("enlace", partial(enlaces.sweep, db), seconds=3600),
         Sweep("aviso", partial(avisos.sweep, db), seconds=3600),
         Sweep("intento", partial(intentos.sweep, db), seconds=3600),

@@ -81,6 +81,16 @@ INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, petic
 VALUES (%(actor)s, %(accion)s, %(afectado_id)s, %(address)s, %(agent)s, %(request_id)s, %(despues)s::jsonb)
 """
 
+# What a record holds of a person; the keys of antes and despues that are none of these are of the account.
+PERSONAL = "ARRAY['username', 'nombre', 'apellido', 'direccion', 'telefono', 'correo']"
+
+# What becomes of the records a of a deleted user, whose id fills {id}: by them, to them, or by nobody known to them.
+MADE_ANONYMOUS = f"""   SET direccion = CASE WHEN a.usuario_id IN (0, {{id}}) THEN '' ELSE a.direccion END,
+       agente    = CASE WHEN a.usuario_id IN (0, {{id}}) THEN '' ELSE a.agente END,
+       peticion  = CASE WHEN a.usuario_id IN (0, {{id}}) THEN '' ELSE a.peticion END,
+       antes     = CASE WHEN a.afectado_id = {{id}} THEN a.antes - {PERSONAL} ELSE a.antes END,
+       despues   = CASE WHEN a.afectado_id = {{id}} THEN a.despues - {PERSONAL} ELSE a.despues END"""
+
 COLUMNS = (
     "id, creacion, nullif(usuario_id, 0), accion, afectado_id, direccion, agente, peticion, antes, despues"
 )

@@ -8,11 +8,11 @@ from msgspec import Struct, structs
 from core.addresses import spellings
 from core.caller import Origin, Rol
 from core.condition import ALWAYS, Condition
-from core.database.database import Runner
+from core.database.database import Runner, Transaction
 from core.instants import Instant
 from core.problems import violated
 from sql import avisos, sesiones
-from sql.auditoria import Accion
+from sql.auditoria import MADE_ANONYMOUS, Accion
 
 NOTICES = 5  # mails a day at most that tell one user of new passwords
 COLUMNS = (
@@ -172,6 +172,15 @@ SELECT CASE WHEN lower(username COLLATE minusculas) = lower(%(username)s COLLATE
  LIMIT 1
 """
 
+SPELLED = """
+-- usuarios.spelled: whether another user has a correo in this spelling, kept before domains had one form;
+-- uses usuario_correo_key
+SELECT EXISTS (SELECT 1
+                 FROM usuario
+                WHERE lower(correo COLLATE minusculas) = lower(%(correo)s COLLATE minusculas)
+                  AND id <> %(id)s)
+"""
+
 BY_ID = """
 -- usuarios.by_id: each asked public user; uses usuario_pkey
 SELECT asked.n, u.version, u.id, u.username, u.nombre, u.apellido, u.correo
@@ -301,9 +310,6 @@ UPDATE usuario
    AND password = %(verified)s
 """
 
-# What the audit holds of a person; the keys of antes and despues that are none of these are of the account.
-PERSONAL = "ARRAY['username', 'nombre', 'apellido', 'direccion', 'telefono', 'correo']"
-
 TO_DELETE = f"""WITH target AS (
     SELECT u.id, u.rol,
            CASE WHEN {MOVED_ON} THEN 'moved_on'
@@ -318,11 +324,7 @@ TO_DELETE = f"""WITH target AS (
 
 RECORD_DELETED = f"""), anonymous AS (
     UPDATE auditoria AS a
-       SET direccion = CASE WHEN a.usuario_id IN (0, %(id)s) THEN '' ELSE a.direccion END,
-           agente    = CASE WHEN a.usuario_id IN (0, %(id)s) THEN '' ELSE a.agente END,
-           peticion  = CASE WHEN a.usuario_id IN (0, %(id)s) THEN '' ELSE a.peticion END,
-           antes     = CASE WHEN a.afectado_id = %(id)s THEN a.antes - {PERSONAL} ELSE a.antes END,
-           despues   = CASE WHEN a.afectado_id = %(id)s THEN a.despues - {PERSONAL} ELSE a.despues END
+{MADE_ANONYMOUS.format(id="%(id)s")}
      WHERE (a.usuario_id = %(id)s OR a.afectado_id = %(id)s)
        AND EXISTS (SELECT 1 FROM gone)
 ), recorded AS (
@@ -371,7 +373,7 @@ async def insert(
             await tx.run(LOCK_FIRST_ADMIN)
         registered = await tx.one(Registered, INSERT, **parameters)
         assert registered is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
-        await avisos.refuse_reserved(tx, correo, registered.id)
+        await _refuse_others(tx, correo, registered.id)
     return registered
 
 
@@ -379,8 +381,9 @@ async def refuse_taken(db: Runner, username: str, correo: str) -> None:
     """Raises ConstraintViolated when the username or the correo is taken already.
 
     insert refuses a name that is taken after this."""
-    if constraint := await db.one(str, TAKEN, username=username, correo=correo):
-        raise violated(constraint)
+    for spelling in spellings(correo):
+        if constraint := await db.one(str, TAKEN, username=username, correo=spelling):
+            raise violated(constraint)
 
 
 async def by_id(db: Runner, id: int) -> VersionedUser | None:
@@ -433,7 +436,7 @@ async def update(
         await sesiones.hold(tx, id)
         verdict: Verdict = await tx.one(_verdict, UPDATE, **parameters) or "missing"
         if verdict == "done" and "correo" in changes:
-            await avisos.refuse_reserved(tx, str(changes["correo"]), id)
+            await _refuse_others(tx, str(changes["correo"]), id)
         return verdict
 
 
@@ -461,6 +464,15 @@ async def delete(
         await tx.run(LOCK_TO_DELETE, id=id)
         await sesiones.hold(tx, id)
         return await tx.one(_verdict, sql, id=id, **parameters) or "missing"
+
+
+async def _refuse_others(tx: Transaction, correo: str, id: int) -> None:
+    """Raises ConstraintViolated when another user than `id` had this correo until lately and may still take it back, or
+    has it in a spelling that the unique index does not know as the same."""
+    for spelling in spellings(correo):
+        await avisos.refuse_reserved(tx, spelling, id)
+        if spelling != correo and await tx.one(bool, SPELLED, correo=spelling, id=id):
+            raise violated("usuario_correo_key")
 
 
 def _verdict(verdict: Verdict, told: object) -> Verdict:

@@ -6,7 +6,7 @@ import unicodedata
 import bcrypt
 import httpx
 import pytest
-from conftest import PASSWORD, SETTINGS, new_user, problem
+from conftest import PASSWORD, SETTINGS, log_in, new_user, problem
 
 from commands.main import main
 from core.addresses import ascii_form, one_form, spellings
@@ -137,6 +137,38 @@ def test_rows_of_before_keep_working(connect, rows, postbox):
 
     api.post("/login/recuperar", json={"correo": "beto@xn--mnchen-3ya.example"})
     assert postbox.mail()["To"] == "beto@xn--mnchen-3ya.example"
+
+
+@pytest.mark.parametrize("kept", ["beto@xn--mnchen-3ya.example", "beto@XN--MNCHEN-3YA.example"])
+def test_a_correo_of_before_is_taken_in_each_spelling(api, rows, kept):
+    _plant(rows, "beto", kept)
+    _register(api, "otro", correo="otro@example.com")
+    otro = {"Authorization": f"Bearer {log_in(api, 'otro')}"}
+
+    for written in (IDN, "BETO@xn--mnchen-3ya.example"):
+        told = problem(_register(api, "nuevo", correo=written), 409, "usuario_repetido")["detail"]
+        assert told == "Error creando usuario: el correo ya está en uso"
+        change = {"correo": written, "password_actual": PASSWORD}
+        problem(api.patch("/user/me", json=change, headers=otro), 409, "usuario_repetido")
+
+
+def test_a_correo_of_before_is_its_owners_to_write_anew(api, rows):
+    _plant(rows, "beto", "beto@xn--mnchen-3ya.example")
+    beto = {"Authorization": f"Bearer {log_in(api, 'beto')}"}
+
+    change = {"correo": IDN, "password_actual": PASSWORD}
+    assert api.patch("/user/me", json=change, headers=beto).status_code == 200
+    assert rows("SELECT correo FROM usuario") == [(IDN,)]
+
+
+def test_who_may_take_a_correo_of_before_back_keeps_it_in_each_spelling(connect, rows, postbox):
+    api = connect(MAIL_URL=postbox.url)
+    _plant(rows, "beto", "beto@xn--mnchen-3ya.example")
+    beto = {"Authorization": f"Bearer {log_in(api, 'beto')}"}
+    change = {"correo": "malo@example.com", "password_actual": PASSWORD}
+    assert api.patch("/user/me", json=change, headers=beto).status_code == 200
+
+    problem(_register(api, "otro", correo=IDN), 409, "usuario_repetido")
 
 
 def test_spaces_give_nobody_more_guesses(connect):
