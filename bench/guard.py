@@ -76,6 +76,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     recorded = ratios if options.record or not RECORDED.exists() else json.loads(RECORDED.read_text())
+    recorded = ratios | recorded  # a case that is new is as dear as it is
     if options.record:
         RECORDED.write_text(json.dumps(ratios, indent=2) + "\n")
     rows = []
