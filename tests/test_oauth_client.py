@@ -1,9 +1,16 @@
 """A stock OAuth client library at work, and what the API tells such clients of itself."""
 
+import os
+import shutil
+import subprocess
+
+import npm
 import pytest
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
 from conftest import NO_TLS, PASSWORD, problem
+
+from core.checkout import CHECKOUT
 
 METADATA = "/.well-known/oauth-authorization-server"
 
@@ -113,3 +120,12 @@ def test_it_understands_that_an_account_is_blocked(client, ana, beto):
 )
 def test_the_issuer_is_where_clients_reach_it(connect, settings, headers, issuer):
     assert connect(**settings).get(METADATA, headers=headers).json()["issuer"] == issuer
+
+
+@pytest.mark.slow
+def test_a_strict_library_sees_every_refusal(request, ana, api, tmp_path):
+    tools = npm.installed(request.config, "oauth", ["oauth4webapi@3.8.8"])
+    (tmp_path / "node_modules").symlink_to(tools / "node_modules")
+    story = shutil.copy(CHECKOUT / "tests" / "generated" / "oauth4webapi.mjs", tmp_path)
+    environ = os.environ | {"API_URL": str(api.base_url).rstrip("/")}
+    subprocess.run(["node", story], cwd=tmp_path, env=environ, check=True, timeout=60)

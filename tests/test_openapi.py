@@ -58,6 +58,12 @@ def test_what_clients_were_generated_from_keeps_its_names():
     assert named == sorted((CHECKOUT / "tests" / "operations.txt").read_text().splitlines())
 
 
+def test_schemas_keep_their_names():
+    """tests/schemas.txt: clients that were generated have classes and types of these names."""
+    pinned = (CHECKOUT / "tests" / "schemas.txt").read_text().splitlines()
+    assert set(pinned) <= document()["components"]["schemas"].keys()
+
+
 def test_operations_say_what_they_do_and_for_whom():
     for operation in operations().values():
         assert operation["summary"]
