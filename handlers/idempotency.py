@@ -68,11 +68,15 @@ def once_as(respuesta: str) -> Callable[[Handler], Handler]:
     The handler gives the statement what `claim` says, and answers Created(respuesta, id)."""
 
     def declare(handler: Handler) -> Handler:
+        by_steps = once(handler)
+
         @wraps(handler)
         async def repeatable(request: Request, **arguments: Any) -> Any:
             clave = _key(request)
             if clave is None:
                 return await handler(request, **arguments)
+            if request.db.sharded:  # a statement that makes several rows is one of several shards there
+                return await by_steps(request, **arguments)
             user, huella = request.caller.id, await _fingerprint(request)
             answer = _created(request.endpoint, respuesta, request.prefix)
             request.scope["claim"] = Claim(user, clave, structs.replace(answer, huella=huella))

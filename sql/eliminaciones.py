@@ -30,8 +30,8 @@ START = f"""
     RETURNING usuario_id AS id, (SELECT rol FROM target) AS rol
 ), emptied AS (
     UPDATE usuario
-       SET username  = 'eliminado-' || gen_random_uuid(),
-           correo    = gen_random_uuid() || '@eliminado.invalid',
+       SET username  = 'eliminado-' || %(random)s::text,
+           correo    = %(random)s::text || '@eliminado.invalid',
            password  = '$2b$12$' || repeat('.', 53),
            nombre    = 'eliminado',
            apellido  = 'eliminado',
@@ -48,7 +48,7 @@ START = f"""
        SET fin    = now(),
            expira = now()
       FROM gone
-     WHERE s.usuario_id = gone.id
+     WHERE s.usuario_id = %(id)s
        AND s.fin IS NULL
 ), unsent AS (
     DELETE FROM enlace AS e
@@ -61,49 +61,43 @@ START = f"""
 {RECORD_DELETED}
 """
 
+NEXT = """
+-- eliminaciones.next: an account that is deleted and that no other process is at; uses eliminacion_pkey
+SELECT usuario_id
+  FROM eliminacion
+ ORDER BY usuario_id
+ LIMIT 1
+   FOR UPDATE SKIP LOCKED
+"""
+
 STEP = f"""
--- eliminaciones.step: removes some rows of one account that is deleted and that no other process is at, those after a
--- given sale; uses venta_pkey, venta_id_key, idempotencia_pkey
-WITH target AS MATERIALIZED (
-    SELECT usuario_id
-      FROM eliminacion
-     ORDER BY usuario_id
-     LIMIT 1
-       FOR UPDATE SKIP LOCKED
-), sales AS MATERIALIZED (
-    SELECT v.usuario_id, v.id
-      FROM target
-     CROSS JOIN LATERAL (
-           SELECT usuario_id, id
-             FROM venta
-            WHERE usuario_id = target.usuario_id
-              AND id > CASE WHEN usuario_id = %(usuario_id)s::bigint THEN %(after)s::bigint ELSE 0 END
-            ORDER BY id
-            LIMIT {MOST_AT_ONCE}
-           ) AS v
+-- eliminaciones.step: removes some rows of a deleted account, those after a given sale;
+-- uses venta_pkey, venta_id_key, idempotencia_pkey
+WITH sales AS MATERIALIZED (
+    SELECT id
+      FROM venta
+     WHERE usuario_id = %(usuario_id)s
+       AND id > %(after)s
+     ORDER BY id
+     LIMIT {MOST_AT_ONCE}
 ), keys AS MATERIALIZED (
-    SELECT i.usuario_id, i.clave
-      FROM target
-     CROSS JOIN LATERAL (
-           SELECT usuario_id, clave
-             FROM idempotencia
-            WHERE usuario_id = target.usuario_id
-            LIMIT {MOST_AT_ONCE}
-           ) AS i
+    SELECT clave
+      FROM idempotencia
+     WHERE usuario_id = %(usuario_id)s
+     LIMIT {MOST_AT_ONCE}
 ), sold AS (
     DELETE FROM venta AS v
      USING sales
-     WHERE v.usuario_id = sales.usuario_id
+     WHERE v.usuario_id = %(usuario_id)s
        AND v.id = sales.id
 ), used AS (
     DELETE FROM idempotencia AS i
      USING keys
-     WHERE i.usuario_id = keys.usuario_id
+     WHERE i.usuario_id = %(usuario_id)s
        AND i.clave = keys.clave
 )
-SELECT usuario_id, coalesce((SELECT max(id) FROM sales), 0),
+SELECT %(usuario_id)s::bigint, coalesce((SELECT max(id) FROM sales), 0),
        (SELECT count(*) FROM sales) < {MOST_AT_ONCE} AND (SELECT count(*) FROM keys) < {MOST_AT_ONCE}
-  FROM target
 """
 
 FINISH = """
@@ -130,10 +124,12 @@ async def large(db: Runner, id: int) -> bool:
 
 async def step(db: Database, before: RemovalStep | None) -> RemovalStep | None:
     """Removes some rows of one account, after those of the step before; None when there is none to do."""
-    place = (
-        {"usuario_id": before.usuario_id, "after": before.after} if before else {"usuario_id": 0, "after": 0}
-    )
-    done = await db.one(RemovalStep, STEP, **place)
+    async with db.transaction() as tx:
+        account = await tx.one(int, NEXT)
+        if account is None:
+            return None
+        after = before.after if before and before.usuario_id == account else 0
+        done = await tx.one(RemovalStep, STEP, usuario_id=account, after=after)
     if done and done.last:
         await db.run(FINISH, usuario_id=done.usuario_id)
     return done

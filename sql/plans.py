@@ -8,7 +8,7 @@ from typing import Any, cast
 import psycopg
 
 from core.database.askers import statement as numbered
-from core.database.database import KEPT_PLANS
+from core.database.database import KEPT_PLANS, UNKEPT
 from sql.catalogue import PARAMETER, Statement, statements
 
 WRAPPED = re.compile(r"(?:COPY \((.*)\) TO STDOUT.*|EXPLAIN \(FORMAT JSON\)(.*))", re.DOTALL)
@@ -73,6 +73,7 @@ class Planner:
                 return []
             for name, value in (LANE if statement.lane else POOL).items():
                 self._execute(f"SET LOCAL {name} = {value}")
+            self._execute(UNKEPT)
             if kept:
                 self._execute("SET LOCAL plan_cache_mode = force_generic_plan")
             filters = _filters(query_of(statement) or "")
@@ -89,13 +90,16 @@ class Planner:
             yield {}
             return
         written = numbered(query)
-        self._execute(f"PREPARE planned AS {written.sql.decode()}")
         try:
-            with self.connection.transaction():
+            with self.connection.transaction(force_rollback=True):
+                for staging in statements():
+                    if STAGING.match(staging.body):
+                        self._execute(staging.body)
+                self._execute(f"PREPARE planned AS {written.sql.decode()}")
                 [(types,)] = self._execute(TYPES).fetchall()
                 yield dict(zip(written.names, types, strict=True))
         finally:
-            self._execute("DEALLOCATE planned")
+            self._execute("DEALLOCATE ALL")
 
     def _execute(self, query: str) -> psycopg.Cursor[Any]:
         return self.connection.execute(query)
@@ -120,12 +124,8 @@ def _common(name: str, type_: str) -> str:
 def planning(url: str) -> Iterator[Planner]:
     """A planner on the database at `url`, where it leaves nothing behind."""
     # psycopg must prepare nothing: after a rollback it would deallocate what we prepare, too.
-    with psycopg.connect(url, prepare_threshold=None) as connection:
-        for statement in statements():
-            if STAGING.match(statement.body):
-                connection.execute(statement.body)
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
         yield Planner(connection)
-        connection.rollback()
 
 
 def query_of(statement: Statement) -> str | None:

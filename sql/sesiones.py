@@ -130,6 +130,17 @@ SELECT asked.n, u.rol
   JOIN usuario AS u ON u.id = s.usuario_id AND NOT u.bloqueado
 """
 
+ACTIVE_ROUTED = """
+-- sesiones.active_routed: today's rol of a session's owner on a cluster, of one shard alone;
+-- uses sesion_pkey, usuario_pkey
+SELECT u.rol
+  FROM sesion AS s
+  JOIN usuario AS u ON u.id = s.usuario_id AND NOT u.bloqueado
+ WHERE s.usuario_id = %(usuario_id)s
+   AND s.id = %(id)s
+   AND s.fin IS NULL
+"""
+
 PROBE = """
 -- sesiones.probe: shows a process that it hears what another connection tells; uses no index
 SELECT pg_notify(%(channel)s, '')
@@ -205,7 +216,7 @@ async def kept(db: Runner, usuario_id: int, *, before: int, limit: int) -> list[
 
 async def active(db: Runner, usuario_id: int, id: int) -> Rol | None:
     """The owner's rol, if the session stands."""
-    return await db.gather(_rol, ACTIVE, usuario_id=usuario_id, id=id)
+    return await db.gather(_rol, ACTIVE, ACTIVE_ROUTED, usuario_id=usuario_id, id=id)
 
 
 async def probe(db: Runner, channel: str) -> None:

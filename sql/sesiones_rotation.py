@@ -60,7 +60,7 @@ WITH held AS (
            agente    = %(agent)s
       FROM held
      WHERE held.verdict IN ('rotated', 'repeated')
-       AND s.usuario_id = held.usuario_id
+       AND s.usuario_id = %(usuario_id)s
        AND s.id = held.id
 ), ended AS (
     UPDATE sesion AS s
@@ -68,7 +68,7 @@ WITH held AS (
            expira = now()
       FROM held
      WHERE held.verdict = 'replayed'
-       AND s.usuario_id = held.usuario_id
+       AND s.usuario_id = %(usuario_id)s
        AND s.id = held.id
     RETURNING s.usuario_id, s.id
 ), recorded AS (

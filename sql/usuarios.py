@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Literal
+from uuid import uuid4
 
 from msgspec import Struct, structs
 
@@ -263,7 +264,7 @@ WITH target AS (
            expira = now()
       FROM changed
      WHERE (changed.new_password OR changed.new_correo OR changed.unverified OR changed.blocked)
-       AND s.usuario_id = changed.id
+       AND s.usuario_id = %(id)s
        AND (s.id <> %(keep)s OR changed.blocked)
        AND s.fin IS NULL
 ), unlinked AS (
@@ -457,7 +458,7 @@ async def delete(
     """Deletes a user, by DELETE or by eliminaciones.START; the last admin only when there is nobody else.
 
     With `first_admin`, a registration meanwhile waits, and makes an admin if none is left."""
-    parameters = structs.asdict(origin) | structs.asdict(condition)
+    parameters = structs.asdict(origin) | structs.asdict(condition) | {"random": str(uuid4())}
     async with db.transaction() as tx:
         if first_admin:
             await tx.run(LOCK_FIRST_ADMIN)

@@ -10,6 +10,8 @@ from core.caller import Origin
 from core.condition import Change, Condition
 from core.database.database import Runner
 from core.instants import Instant
+from core.problems import NO_USER, ConstraintViolated
+from sql import usuarios
 from sql.auditoria import Accion
 
 Span = tuple[datetime, datetime]
@@ -38,6 +40,7 @@ WRITTEN = [
 ]  # by clients
 NEW = ", ".join(["usuario_id", *WRITTEN])
 GIVEN = ", ".join(f"%({name})s::bigint[]" for name in ["usuario_id", *WRITTEN])
+ONE = ", ".join(f"%({name})s" for name in ["usuario_id", *WRITTEN])
 ASKED = f"unnest({GIVEN}) WITH ORDINALITY AS asked ({NEW}, n)"
 CHANGES = ", ".join(f"{name} = coalesce(%({name})s, v.{name})" for name in WRITTEN)
 RECORD = (
@@ -128,6 +131,13 @@ SELECT n - 1, NULL
  ORDER BY 1
 """
 
+INSERT_ROUTED = f"""
+-- ventas.insert_routed: a new sale on a cluster, written and committed on its owner's shard alone; uses no index
+INSERT INTO venta (id, {NEW})
+VALUES (nextval('venta_id_seq'), {ONE})
+RETURNING id
+"""
+
 BY_ID = f"""
 -- ventas.by_id: each asked sale, if its asker may see it; uses venta_id_key
 SELECT asked.n, v.version, {COLUMNS_OF_V}
@@ -152,6 +162,24 @@ RECORDED = """
 ), recorded AS (
     INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, antes, despues)
     SELECT %(actor)s, %(accion)s, %(usuario_id)s, %(address)s, %(agent)s, %(request_id)s,"""
+
+BY_ID_OF_OWNER = f"""
+-- ventas.by_id_of_owner: a sale that its owner asks for on a cluster, of one shard alone; uses venta_pkey
+SELECT version, {COLUMNS}
+  FROM venta
+ WHERE usuario_id = %(owner)s
+   AND id = %(id)s
+   AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
+"""
+
+BY_ID_OF_ANY = f"""
+-- ventas.by_id_of_any: a sale that an admin asks for on a cluster, of every shard, since its id names none;
+-- uses venta_id_key
+SELECT version, {COLUMNS}
+  FROM venta
+ WHERE id = %(id)s
+   AND usuario_id <> ALL (ARRAY(SELECT usuario_id FROM eliminacion))
+"""
 
 UPDATE = f"""
 -- ventas.update: changes what was sent of one user's sale, if the version is one asked for; recorded;
@@ -197,7 +225,22 @@ SELECT EXISTS (SELECT 1 FROM target), EXISTS (SELECT 1 FROM gone)
 
 async def insert(db: Runner, usuario_id: int, venta: int, ventas_productos: int) -> int | None:
     """The new sale's id; None when there is no such user."""
+    if db.sharded:
+        return await _insert_routed(db, usuario_id, venta, ventas_productos)
     return await db.gather(int, INSERT, usuario_id=usuario_id, venta=venta, ventas_productos=ventas_productos)
+
+
+async def _insert_routed(db: Runner, usuario_id: int, venta: int, ventas_productos: int) -> int | None:
+    if await usuarios.by_id(db, usuario_id) is None:
+        return None
+    try:
+        return await db.one(
+            int, INSERT_ROUTED, usuario_id=usuario_id, venta=venta, ventas_productos=ventas_productos
+        )
+    except ConstraintViolated as refused:  # deleted since
+        if refused.kind is NO_USER:
+            return None
+        raise
 
 
 async def insert_many(
@@ -215,7 +258,8 @@ async def insert_many(
 
 async def by_id(db: Runner, id: int, owner: int | None) -> VersionedSale | None:
     """The sale, if it is `owner`'s; without `owner`, anybody's."""
-    return await db.gather(VersionedSale.of, BY_ID, id=id, owner=owner)
+    routed = BY_ID_OF_ANY if owner is None else BY_ID_OF_OWNER
+    return await db.gather(VersionedSale.of, BY_ID, routed, id=id, owner=owner)
 
 
 async def update(

@@ -151,8 +151,9 @@ async def page(
 ) -> list[Venta]:
     """Up to `limit` sales, those after `after`: newest first, unless `orden` is creacion.
 
-    What is asked for most shares round trips: up to MOST_SHARED of the newest of one user, of any amount."""
-    if filters.common and orden == "-creacion" and limit <= MOST_SHARED:
+    What is asked for most shares round trips: up to MOST_SHARED of the newest of one user, of any amount. Not on a
+    cluster, where each page is one shard's."""
+    if filters.common and not db.sharded and orden == "-creacion" and limit <= MOST_SHARED:
         return await db.gather_many(Venta, PAGES_OF_USERS, limit=limit, **filters.parameters(after))
     everyones, of_user = PAGES[orden]
     sql = everyones if filters.usuario_id is None else of_user

@@ -72,8 +72,19 @@ class Executor(ABC):
         _, count = await waited(self._execute(sql, parameters))
         return count
 
-    async def gather(self, row: Callable[..., T], sql: str, /, **parameters: object) -> T | None:
-        """The one row for this asker, if any, of a statement written for many (core.database.lanes.Statement)."""
+    @property
+    @abstractmethod
+    def sharded(self) -> bool:
+        """Whether this is a cluster, where a statement for one row is best sent to its shard alone."""
+
+    async def gather(
+        self, row: Callable[..., T], sql: str, routed: str = "", /, **parameters: object
+    ) -> T | None:
+        """The one row for this asker, if any, of a statement written for many (core.database.askers.BatchStatement).
+
+        `routed` asks the same for one asker, with plain parameters and no `n`: a cluster finds its shard by them."""
+        if routed and self.sharded:
+            return await self.one(row, routed, **parameters)
         rows = await waited(self._gather("reads", sql, parameters))
         return row(*rows[0][1:]) if rows else None
 
@@ -97,8 +108,13 @@ class Executor(ABC):
 class Transaction(Executor):
     """An open transaction; `connection` is for what needs psycopg itself: COPY, server-side cursors."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, sharded: bool) -> None:
         self.connection = connection
+        self._sharded = sharded
+
+    @property
+    def sharded(self) -> bool:
+        return self._sharded
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Transaction"]:
@@ -118,6 +134,10 @@ class Pooled(Executor):
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
+    @property
+    def sharded(self) -> bool:
+        return self.pool.sharded
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commits when its block ends, rolls back when it raises."""
@@ -126,7 +146,7 @@ class Pooled(Executor):
             async with self.pool.connection() as connection:
                 try:
                     async with connection.transaction():
-                        yield Transaction(connection)
+                        yield Transaction(connection, sharded=self.sharded)
                         committing = True
                 except psycopg.Error as error:
                     if committing and unanswered(error):
@@ -184,6 +204,10 @@ class Database(Executor):
         """Where statements of another kind run, once it is the account's turn. Raises Problem: 429, or 503."""
         async with self.rooms[kind].turn(account()):
             yield self._pooled
+
+    @property
+    def sharded(self) -> bool:
+        return self.pool.sharded
 
     async def warm(self) -> None:
         """Connects before the first request needs it; a database that is away is no error yet."""

@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from core.database.errors import out_of_step
 from core.database.instant_loader import InstantLoader
+from core.database.naming import named
 from core.database.wire import LOOKS, STALE
 
 Connection = psycopg.AsyncConnection[Any]
@@ -37,6 +38,11 @@ SETTINGS = {
     "client_connection_check_interval": "2s",
 }
 
+SHARDED = """
+-- pool.sharded: whether the database is one of a cluster's, where one row is best asked of its shard; uses no index
+SELECT to_regclass('pg_catalog.pg_dist_node') IS NOT NULL
+"""
+
 log = logging.getLogger("ventas.database")
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it warns at each attempt, Connector once
 
@@ -45,13 +51,15 @@ class Connector:
     """Opens connections to one database; where its URL says otherwise, the URL wins.
 
     After a failed attempt it says so at once for half a second, instead of trying again for every request.
-    Without `prepare` nothing is sent that PgBouncer would refuse: the timeouts are then the role's own."""
+    Without `prepare` nothing is sent that PgBouncer would refuse: the timeouts are then the role's own.
+    `sharded` is whether the first connection, or the first after a failure, found Citus."""
 
     def __init__(self, url: str, *, timeout: float, prepare: bool) -> None:
         self.prepare = prepare
         self._parameters = PARAMETERS | {"connect_timeout": math.ceil(timeout)} | conninfo_to_dict(url)
         self._settings = SETTINGS | {"lock_timeout": f"{timeout}s"}
         self.failure = ""
+        self.sharded: bool | None = None
         self._pause_ends = 0.0
 
     async def open(self, **settings: str) -> Connection:
@@ -66,6 +74,7 @@ class Connector:
                 log.warning("database away: %s", error)
             self.failure = str(error)
             self._pause_ends = loop.time() + PAUSE_SECONDS
+            self.sharded = None
             raise
         if self.failure:
             log.warning("database back")
@@ -80,12 +89,15 @@ class Connector:
         connection = await psycopg.AsyncConnection.connect(
             make_conninfo(**parameters), autocommit=True, prepare_threshold=0 if self.prepare else None
         )
-        if not self.prepare:
-            try:
+        try:
+            if not self.prepare:
                 await connection.execute("SET timezone = 'UTC'")
-            except BaseException:
-                await connection.close()
-                raise
+            if self.sharded is None:
+                cursor = await connection.execute(named(SHARDED), prepare=False)
+                self.sharded = (await cursor.fetchone()) == (True,)
+        except BaseException:
+            await connection.close()
+            raise
         # psycopg would pick int2, int4 or int8 by value, and each choice is another prepared statement.
         connection.adapters.register_dumper(int, Int8BinaryDumper)
         # As text, a list would take its type from the first list of the statement, however small its numbers.
@@ -120,6 +132,11 @@ class Pool(AsyncConnectionPool[Connection]):
             reconnect_timeout=0,
         )
         self._connector = connector
+
+    @property
+    def sharded(self) -> bool:
+        """Whether its connections lead to a cluster."""
+        return bool(self._connector.sharded)
 
     @asynccontextmanager
     async def connection(self, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ASYNC109
