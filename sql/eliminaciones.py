@@ -62,7 +62,7 @@ START = f"""
 """
 
 NEXT = """
--- eliminaciones.next: an account that is deleted and that no other process is at; uses eliminacion_pkey
+-- eliminaciones.next: an account that is deleted and that no other process is at; uses no index
 SELECT usuario_id
   FROM eliminacion
  ORDER BY usuario_id
@@ -86,15 +86,13 @@ WITH sales AS MATERIALIZED (
      WHERE usuario_id = %(usuario_id)s
      LIMIT {MOST_AT_ONCE}
 ), sold AS (
-    DELETE FROM venta AS v
-     USING sales
-     WHERE v.usuario_id = %(usuario_id)s
-       AND v.id = sales.id
+    DELETE FROM venta
+     WHERE usuario_id = %(usuario_id)s
+       AND id = ANY (ARRAY(SELECT id FROM sales))
 ), used AS (
-    DELETE FROM idempotencia AS i
-     USING keys
-     WHERE i.usuario_id = %(usuario_id)s
-       AND i.clave = keys.clave
+    DELETE FROM idempotencia
+     WHERE usuario_id = %(usuario_id)s
+       AND clave = ANY (ARRAY(SELECT clave FROM keys))
 )
 SELECT %(usuario_id)s::bigint, coalesce((SELECT max(id) FROM sales), 0),
        (SELECT count(*) FROM sales) < {MOST_AT_ONCE} AND (SELECT count(*) FROM keys) < {MOST_AT_ONCE}

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import psycopg
 
+from core.database import database
 from core.database.askers import statement as numbered
-from core.database.database import KEPT_PLANS, UNKEPT
+from core.database.database import KEPT_PLANS
 from sql.catalogue import PARAMETER, Statement, statements
 
 WRAPPED = re.compile(r"(?:COPY \((.*)\) TO STDOUT.*|EXPLAIN \(FORMAT JSON\)(.*))", re.DOTALL)
@@ -73,7 +74,7 @@ class Planner:
                 return []
             for name, value in (LANE if statement.lane else POOL).items():
                 self._execute(f"SET LOCAL {name} = {value}")
-            self._execute(UNKEPT)
+            self._execute(database.UNKEPT)
             if kept:
                 self._execute("SET LOCAL plan_cache_mode = force_generic_plan")
             filters = _filters(query_of(statement) or "")

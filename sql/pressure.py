@@ -13,6 +13,7 @@ class Figure(Struct, frozen=True):
     value: float
 
 
+# Not pg_stat_activity: a cluster reads what is in a view with the caller's rights, and pg_authid is in that one.
 FIGURES = """
 -- pressure.figures: months ahead, what sweeps have still to do, dead rows, long transactions, waits for locks; counts
 -- 10,000 rows of a table at most; uses sesion_expira_idx, idempotencia_expira_idx, enlace_expira_idx
@@ -38,8 +39,8 @@ SELECT metric, s.relname, value
  WHERE s.relname IN ('usuario', 'venta', 'sesion', 'idempotencia', 'enlace', 'intento', 'auditoria_resto')
  UNION ALL
 SELECT 'ventas_transaction_seconds', '', coalesce(max(extract(epoch FROM now() - xact_start)), 0)
-  FROM pg_stat_activity
- WHERE datname = current_database()
+  FROM pg_stat_get_activity(NULL)
+ WHERE datid = (SELECT oid FROM pg_database WHERE datname = current_database())
  UNION ALL
 SELECT 'ventas_transaction_ids', '', max(age(datfrozenxid))
   FROM pg_database

@@ -5,6 +5,7 @@ from msgspec import Struct, structs
 from core.caller import Origin, Rol
 from core.database.database import Runner, Transaction
 from core.instants import Instant
+from sql import auditoria
 
 
 class Opened(Struct, frozen=True):
@@ -73,6 +74,24 @@ WITH owner AS (
 SELECT opened.id, owner.rol
   FROM opened
   JOIN owner ON owner.id = opened.usuario_id
+"""
+
+OWNER = """
+-- sesiones.owner: today's rol of a user whose password was verified a moment ago, for a login on a cluster;
+-- uses usuario_pkey
+SELECT rol
+  FROM usuario
+ WHERE id = %(usuario_id)s
+   AND password = %(verified)s
+   AND NOT bloqueado
+   AND (estado OR NOT %(verified_only)s)
+"""
+
+INSERT_ROUTED = """
+-- sesiones.insert_routed: a new session on a cluster, of one shard alone; uses no index
+INSERT INTO sesion (usuario_id, expira, renovable, direccion, agente)
+VALUES (%(usuario_id)s, now() + %(seconds)s * interval '1 second', %(renewable)s, %(address)s, %(agent)s)
+RETURNING id
 """
 
 END = """
@@ -173,18 +192,20 @@ async def insert(
     verified_only: bool,
 ) -> Opened | None:
     """A session of `seconds`; None when the user or the `verified` hash is gone since."""
+    owner = {"usuario_id": usuario_id, "verified": verified, "verified_only": verified_only}
+    session = {"seconds": seconds, "renewable": renewable} | structs.asdict(origin)
     async with db.transaction() as tx:
         await tx.run(ENTER, usuario_id=usuario_id)
-        return await tx.one(
-            Opened,
-            INSERT,
-            usuario_id=usuario_id,
-            verified=verified,
-            seconds=seconds,
-            renewable=renewable,
-            verified_only=verified_only,
-            **structs.asdict(origin),
-        )
+        if not tx.sharded:
+            return await tx.one(Opened, INSERT, **owner, **session)
+        rol = await tx.one(_rol, OWNER, **owner)
+        if rol is None:
+            return None
+        id: int | None = await tx.one(int, INSERT_ROUTED, usuario_id=usuario_id, **session)
+        assert id is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
+        their_own = structs.replace(origin, actor=usuario_id)
+        await auditoria.record(tx, "login", their_own, affected=usuario_id, sesion=id)
+        return Opened(id, rol)
 
 
 async def hold(tx: Transaction, usuario_id: int) -> None:

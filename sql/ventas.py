@@ -164,7 +164,7 @@ RECORDED = """
     SELECT %(actor)s, %(accion)s, %(usuario_id)s, %(address)s, %(agent)s, %(request_id)s,"""
 
 BY_ID_OF_OWNER = f"""
--- ventas.by_id_of_owner: a sale that its owner asks for on a cluster, of one shard alone; uses venta_pkey
+-- ventas.by_id_of_owner: a sale that its owner asks for on a cluster, of one shard alone; uses venta_id_key
 SELECT version, {COLUMNS}
   FROM venta
  WHERE usuario_id = %(owner)s

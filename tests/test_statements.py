@@ -204,7 +204,7 @@ def test_nothing_runs_that_is_not_in_the_catalogue() -> None:
         query for query in strangers if not re.fullmatch(UTILITIES, query) and "pg_stat" not in query
     ] == []
     assert known - {None} <= BY_NAME.keys()
-    assert len(known) > len(STATEMENTS) / 2
+    assert len(known) > len(STATEMENTS) * 0.4  # some are of a cluster
 
 
 def use_everything(api: httpx.Client) -> None:
