@@ -20,11 +20,13 @@ from sql.plans import planning, query_of
 HASH = "$2b$04$" + "." * 53
 ORIGIN = Origin(actor=NOBODY, address="127.0.0.1", agent="cluster-check", request_id="cluster-check")
 USERS = 200
-OPERATIONS, CONNECTIONS = 6000, 32
+OPERATIONS, CONNECTIONS = 3000, 32
 # Statements for many, for which a cluster is sent others.
 SENT_ELSEWHERE = [
     "sesiones.active",
     "sesiones.insert",
+    "sesiones_rotation.rotate_each",
+    "eliminaciones.step",
     "ventas.by_id",
     "ventas.insert",
     "ventas_list.pages_of_users",

@@ -70,33 +70,45 @@ SELECT usuario_id
    FOR UPDATE SKIP LOCKED
 """
 
-STEP = f"""
--- eliminaciones.step: removes some rows of a deleted account, those after a given sale;
--- uses venta_pkey, venta_id_key, idempotencia_pkey
+# A row's owner is named for each row on one node, where an account of millions is found by its ids; and for all on a
+# cluster, which finds the shard by it.
+REMOVAL = f"""
 WITH sales AS MATERIALIZED (
-    SELECT id
+    SELECT usuario_id, id
       FROM venta
      WHERE usuario_id = %(usuario_id)s
        AND id > %(after)s
      ORDER BY id
      LIMIT {MOST_AT_ONCE}
 ), keys AS MATERIALIZED (
-    SELECT clave
+    SELECT usuario_id, clave
       FROM idempotencia
      WHERE usuario_id = %(usuario_id)s
      LIMIT {MOST_AT_ONCE}
 ), sold AS (
-    DELETE FROM venta
-     WHERE usuario_id = %(usuario_id)s
-       AND id = ANY (ARRAY(SELECT id FROM sales))
+    DELETE FROM venta AS v
+     USING sales
+     WHERE v.usuario_id = {{seller}}
+       AND v.id = sales.id
 ), used AS (
-    DELETE FROM idempotencia
-     WHERE usuario_id = %(usuario_id)s
-       AND clave = ANY (ARRAY(SELECT clave FROM keys))
+    DELETE FROM idempotencia AS i
+     USING keys
+     WHERE i.usuario_id = {{caller}}
+       AND i.clave = keys.clave
 )
 SELECT %(usuario_id)s::bigint, coalesce((SELECT max(id) FROM sales), 0),
        (SELECT count(*) FROM sales) < {MOST_AT_ONCE} AND (SELECT count(*) FROM keys) < {MOST_AT_ONCE}
 """
+
+STEP = f"""
+-- eliminaciones.step: removes some rows of a deleted account, those after a given sale;
+-- uses venta_pkey, venta_id_key, idempotencia_pkey\
+{REMOVAL.format(seller="sales.usuario_id", caller="keys.usuario_id")}"""
+
+STEP_ROUTED = f"""
+-- eliminaciones.step_routed: the same on a cluster, of one shard alone;
+-- uses venta_pkey, venta_id_key, venta_usuario_id_creacion_idx, idempotencia_pkey\
+{REMOVAL.format(seller="%(usuario_id)s", caller="%(usuario_id)s")}"""
 
 FINISH = """
 -- eliminaciones.finish: the account itself, once it has hardly anything left; uses usuario_pkey, eliminacion_pkey,
@@ -127,7 +139,8 @@ async def step(db: Database, before: RemovalStep | None) -> RemovalStep | None:
         if account is None:
             return None
         after = before.after if before and before.usuario_id == account else 0
-        done = await tx.one(RemovalStep, STEP, usuario_id=account, after=after)
+        sql = STEP_ROUTED if db.sharded else STEP
+        done = await tx.one(RemovalStep, sql, usuario_id=account, after=after)
     if done and done.last:
         await db.run(FINISH, usuario_id=done.usuario_id)
     return done

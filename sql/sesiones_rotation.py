@@ -158,6 +158,6 @@ async def rotate(
     parameters = structs.asdict(origin)
     parameters |= {"usuario_id": used.usuario_id, "id": used.session, "counter": used.counter}
     parameters |= {"idle": idle, "verified_only": verified_only}
-    if not db.lanes:
+    if db.sharded or not db.lanes:
         return await db.one(Rotation.of, ROTATE, **parameters)
     return await db.gather(Rotation.of, ROTATE_EACH, **parameters)

@@ -13,11 +13,13 @@ from core.migrating.migrations import LockNotGrantedError, MigrationError, one_l
 from core.migrating.session import MigrationRecords
 from core.migrating.steps import MigrationStep
 
-# By the last one the server notices that this process was killed, and gives up its statement.
+# By the third one the server notices that this process was killed, and gives up its statement; the last one is for a
+# cluster, where one transaction may change a copied table and then shards only if it goes from shard to shard.
 SETTINGS = """
 RESET ALL;
 SET lock_timeout = '{lock_timeout}';
-SET client_connection_check_interval = '1s'
+SET client_connection_check_interval = '1s';
+SET citus.multi_shard_modify_mode = 'sequential'
 """
 INVALID_INDEXES = """
 SELECT n.nspname, c.relname
