@@ -40,7 +40,7 @@ def site(*, sales: int, seconds: float) -> Iterator[Site]:
     with temporary_postgres(settings={"shared_buffers": "256MB"}) as url:
         apply(url, say=lambda line: None)
         with psycopg.connect(url, autocommit=True) as connection:
-            numbers = NUMBERS | {"users": USERS, "admins": 1, "sales": 1000}
+            numbers = NUMBERS | {"users": USERS, "admins": 1, "sales": 1000, "sessions": 0}
             psycopg.ClientCursor(connection).execute(SEED, numbers)
             connection.execute(LARGE, [sales])
             connection.execute("VACUUM (ANALYZE)")
