@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import socket
 from contextlib import suppress
 from weakref import WeakSet
 
@@ -107,6 +108,7 @@ async def test_whose_time_ends_as_their_turn_comes_gives_it_back():
 
 def test_what_a_request_took_is_free_once_it_is_answered(database, monkeypatch):
     """Its connection stays open, and the garbage collector, which comes when it likes, is not needed."""
+    monkeypatch.setattr("core.http.connection.HALF_CLOSED_SECONDS", 3600)
     alive: WeakSet[Exchange] = WeakSet()
 
     class Watched(Exchange):
@@ -123,6 +125,11 @@ def test_what_a_request_took_is_free_once_it_is_answered(database, monkeypatch):
                 for body in (b"[" + b" " * 100_000 + b"]", b"[" + b" " * 100_000 + b"x]", b"x"):
                     assert ana.post("/venta/lote", content=body, headers=JSON).status_code in (201, 400)
                 assert ana.get("/venta/99").status_code == 404
+                sold = json.dumps([SALE]).encode()
+                with connect_to(server) as client:
+                    client.sendall(lote(len(sold), ana.headers["authorization"]) + sold)
+                    client.shutdown(socket.SHUT_WR)
+                    assert [answer.status for answer in answers(rest(client))] == [201]
                 until(lambda: not alive)
             finally:
                 gc.enable()

@@ -87,6 +87,7 @@ class Connection(asyncio.Protocol):
         )
         self._soon: asyncio.Handle | None = None
         self._ended = False  # the client sends no more
+        self._doubt: asyncio.TimerHandle | None = None  # whether it is still there to be answered
         self._discarded = 0
         self._unread = 0  # bytes, when the client was last looked at
         self._drained = False  # since then it has read most of what waited for it
@@ -132,7 +133,7 @@ class Connection(asyncio.Protocol):
         TLS has no such half."""
         self._ended = True
         if self._answering:
-            self.loop.call_later(HALF_CLOSED_SECONDS, self._answering.give_up)
+            self._doubt = self.loop.call_later(HALF_CLOSED_SECONDS, self._answering.give_up)
         if not self._soon:
             self._end_input()
         return self._scheme == "http" and not self.transport.is_closing()
@@ -165,6 +166,8 @@ class Connection(asyncio.Protocol):
         """The answer is over."""
         self.server_state.total_requests += 1
         exchange, self._answering = self._answering, None
+        if self._ended and self._doubt:
+            self._doubt.cancel()  # else it holds the exchange, and with it the request's body
         now = self.loop.time()
         if exchange is None or not exchange.keep_alive:
             self._until = now + self.look_seconds
