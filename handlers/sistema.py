@@ -60,7 +60,8 @@ async def show(request: Request) -> Sistema:
     of_routes: dict[tuple[str, str], list[tuple[str, list[float]]]] = {}
     for (route, method, status), series in times.items():
         of_routes.setdefault((method, route), []).append((status, series))
-    routes = [_route(method, route, answers) for (method, route), answers in of_routes.items()]
+    every = [_route(method, route, answers) for (method, route), answers in of_routes.items()]
+    routes = [route for route in every if route.peticiones]
     routes.sort(key=lambda route: -route.peticiones)
     total = _sum(times.values())
     outbox = _level(samples, "ventas_outbox_mails")
