@@ -73,9 +73,7 @@ def test_the_columns_of_a_sale_stand_once() -> None:
     spelled = [
         file.name
         for file in (CHECKOUT / "sql").glob("*.py")
-        if re.search(
-            r"venta, (\w\.)?ventas_productos\b",
-            re.sub(r"(?m)^\s*#.*|.*def .*|.*return .*", "", file.read_text("utf-8")),
-        )
+        for text in re.findall(r'"""(.*?)"""', file.read_text("utf-8"), re.DOTALL)
+        if re.search(r"venta, (\w\.)?ventas_productos\b", text)
     ]
     assert spelled == []
