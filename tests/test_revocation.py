@@ -304,7 +304,6 @@ def test_a_login_that_a_new_password_overtakes_is_ended_with_the_others(ana, bet
     login = {
         "usuario_id": beto.id,
         "verified": hashed,
-        "renewed": None,
         "seconds": 1800,
         "renewable": True,
         "verified_only": False,
@@ -314,6 +313,7 @@ def test_a_login_that_a_new_password_overtakes_is_ended_with_the_others(ana, bet
         "request_id": "",
     }
     with psycopg.connect(database) as connection:
+        connection.execute(sesiones.ENTER, login)
         [(session, _)] = connection.execute(sesiones.INSERT, login).fetchall()
         change = threading.Thread(
             target=ana.patch, args=[f"/user/{beto.id}"], kwargs={"json": {"password": "otra clave larga"}}
