@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,9 +25,12 @@ from core.process.services import Services
 from core.process.sweeping import sweeping
 from handlers import (
     auditoria,
+    callers,
     datos,
     docs,
+    factor,
     health,
+    llaves,
     login,
     metrics,
     oauth,
@@ -43,16 +45,20 @@ from handlers import (
     ventas_sums,
     verification,
 )
-from sql.sesiones import active
 
 routes = [
     at("/user/", GET=usuarios.index, POST=usuarios.create),
     at("/user/crear-usuario", POST=usuarios.create),
     at("/user/me", GET=usuarios.show_me, PATCH=usuarios.update_me, DELETE=usuarios.remove_me),
     at("/user/me/datos", GET=datos.show),
+    at("/user/me/factor", GET=factor.show, POST=factor.begin, DELETE=factor.remove),
+    at("/user/me/factor/confirmar", POST=factor.confirm),
+    at("/user/me/llaves", GET=llaves.index, POST=llaves.create),
+    at("/user/me/llaves/{id}", DELETE=llaves.remove),
     at("/user/verificar", GET=verification.show, POST=verification.verify),
     at("/user/verificar/enviar", POST=verification.send),
     at("/user/{id}", GET=usuarios.show, PATCH=usuarios.update, PUT=usuarios.replace, DELETE=usuarios.remove),
+    at("/user/{id}/factor", DELETE=factor.remove_of),
     at("/user/{id}/venta", GET=ventas.of_user),
     at("/venta/", GET=ventas.index, POST=ventas.create),
     at("/venta/lote", POST=ventas_bulk.create_many),
@@ -89,7 +95,7 @@ async def no_route(scope: Scope, receive: Receive, send: Send) -> None:
 def stack(services: Services) -> ASGIApp:
     """The middleware, outermost last."""
     app: ASGIApp = Map(routes, default=no_route)
-    app = BearerAuth(app, services.tokens, services.known, partial(active, services.db))
+    app = BearerAuth(app, services.tokens, services.api_keys, services.known, callers.asking(services))
     if origins := services.settings.cors_origins:
         app = Cors(app, [origin.strip() for origin in origins.split(",")])
     if services.settings.https_only == "on":

@@ -1,4 +1,4 @@
-"""The mails that tell a user of a changed correo or password, and let its owner take the account back."""
+"""The mails that tell a user of a change of what opens their account, and let its owner take the account back."""
 
 from email.message import EmailMessage
 
@@ -8,10 +8,16 @@ from sql.avisos import Notice, Tipo
 SUBJECTS: dict[Tipo, str] = {
     "correo": "Cambió el correo de su cuenta",
     "password": "Cambió la contraseña de su cuenta",
+    "factor_activado": "Se activó el segundo factor de su cuenta",
+    "factor_quitado": "Se quitó el segundo factor de su cuenta",
+    "codigo_usado": "Se inició sesión con un código de recuperación",
+    "llave_creada": "Se creó una llave de API de su cuenta",
+    "llave_revocada": "Se revocó una llave de API de su cuenta",
 }
 UNDO = (
     "El enlace sirve una sola vez y durante 72 horas: vuelve a poner este correo en la cuenta, cierra todas sus "
-    "sesiones, anula su contraseña y envía a este correo otro enlace para elegir una nueva."
+    "sesiones, quita el segundo factor y las llaves de API que se agregaron desde el cambio, anula su contraseña y "
+    "envía a este correo otro enlace para elegir una nueva."
 )
 
 

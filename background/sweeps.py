@@ -4,10 +4,11 @@ import asyncio
 from functools import partial
 
 from background import retention
+from background.resealing import reseal
 from core.database.database import Database
 from core.process.services import Services
 from core.process.sweeping import Sweep
-from sql import auditoria_late, avisos, eliminaciones, enlaces, idempotencia, intentos, sesiones
+from sql import auditoria_late, avisos, eliminaciones, enlaces, idempotencia, intentos, llaves, sesiones
 
 
 def sweeps(services: Services) -> list[Sweep]:
@@ -23,8 +24,19 @@ def sweeps(services: Services) -> list[Sweep]:
         Sweep("auditoria_late", partial(auditoria_late.anonymize, db), seconds=300),
         Sweep("enlace", partial(enlaces.sweep, db), seconds=3600),
         Sweep("aviso", partial(avisos.sweep, db), seconds=3600),
+        Sweep("factor", partial(reseal, services), seconds=60),
+        Sweep("llave", partial(llaves.sweep, db), seconds=3600),
+        Sweep("llave_uso", partial(note_used, services), seconds=1),
         Sweep("intento", partial(intentos.sweep, db), seconds=3600),
     ]
+
+
+async def note_used(services: Services) -> int:
+    """Writes down which API keys were used since the last time; 0, since that is all."""
+    used, services.api_keys.used = services.api_keys.used, set()
+    if used:
+        await llaves.used(services.db, used)
+    return 0
 
 
 async def remove_accounts(db: Database) -> int:

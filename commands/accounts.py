@@ -19,7 +19,7 @@ from core.process import start
 from core.process.services import Services
 from handlers.password_rules import check_password
 from handlers.usuarios import NewUser, columns_of
-from sql import sesiones, usuarios
+from sql import factores, llaves, sesiones, usuarios
 from sql.usuarios import Credenciales
 
 Work = Callable[[Services, argparse.Namespace, Credenciales | None, Origin], Awaitable[str]]
@@ -42,7 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("username", metavar="USERNAME")
     if command == "revoke":
-        parser.description = "End every session of a user, at once and in every process."
+        parser.description = "End every session and API key of a user, at once and in every process."
+        parser.add_argument(
+            "--factor",
+            action="store_true",
+            help="take away the second factor too, from who has lost both the app and the recovery codes",
+        )
         return
     parser.description = (
         "Make an admin: a new user, or one that is there already. What is missing is asked for at the terminal; the "
@@ -113,7 +118,15 @@ async def _revoke(
     if user is None:
         raise CommandError(f"there is no user {arguments.username}")
     ended = await sesiones.end(services.db, user.id, origin)
-    return f"sessions of {arguments.username} that were ended: {ended}"
+    notice = services.mail is not None
+    revoked = await llaves.revoke(services.db, user.id, origin, notice=notice, reversible=False)
+    said = f"sessions of {arguments.username} that were ended: {ended}; API keys: {revoked}"
+    if not arguments.factor:
+        return said
+    removed = await factores.remove(
+        services.db, user.id, origin, verified=None, notice=notice, reversible=False
+    )
+    return f"{said}; the second factor is gone" if removed else f"{said}; there was no second factor"
 
 
 async def _wrong(services: Services, fields: dict[str, str]) -> str:

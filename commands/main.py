@@ -24,7 +24,7 @@ LANGUAGES = "Commands speak English; of data, a field or a line, they quote the 
 OPTIONS = ("-h", "--help", "--reload", "--fresh", "--yes")
 INTERRUPTED = 130  # as shells say it
 FILES = {"import": "import the sales of a file", "export": "export sales to a file"}
-ACCOUNTS = {"create-admin": "make an admin", "revoke": "end every session of a user"}
+ACCOUNTS = {"create-admin": "make an admin", "revoke": "end every session and API key of a user"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,13 +9,26 @@ NOBODY = 0
 Rol = Literal["usuario", "admin"]
 
 
-class Caller(Struct, frozen=True):
-    """The owner of the request's token."""
+# What a caller is now: `sin_factor` is an admin who must set up a second factor before they may act as one.
+Standing = Literal["usuario", "admin", "sin_factor"]
+
+
+class KeyOfCaller(Struct, frozen=True):
+    """The API key of a request: its id, what the database knows it by, and what it may do."""
 
     id: int
-    rol: Rol
+    huella: bytes
+    ambitos: tuple[str, ...]
+
+
+class Caller(Struct, frozen=True):
+    """The owner of the request's token, or of its API key; then `session` is of no session."""
+
+    id: int
+    rol: Standing
     session: int
     expires: int  # seconds since 1970
+    llave: KeyOfCaller | None = None
 
     @property
     def admin(self) -> bool:

@@ -95,6 +95,69 @@ FORBIDDEN = kind(
     "El token es válido, pero su dueño no puede hacer esto.",
     "Use la cuenta dueña del recurso, o pídaselo a un admin.",
 )
+OUT_OF_SCOPE = kind(
+    "ambito_insuficiente",
+    403,
+    "La llave no alcanza",
+    "La llave de API es válida, pero entre lo que puede hacer no está esto.",
+    "Use una llave que lo pueda, o inicie sesión: las llaves solo leen y crean ventas.",
+)
+NEEDS_FACTOR = kind(
+    "factor_requerido",
+    403,
+    "Se requiere el segundo factor",
+    "El servicio pide a los admin un segundo factor, y esta cuenta no lo tiene: hasta entonces actúa como usuario.",
+    "Actívelo en POST /user/me/factor y POST /user/me/factor/confirmar.",
+)
+MFA_REQUIRED = kind(
+    "segundo_factor_pedido",
+    403,
+    "Falta el segundo paso",
+    "Usuario y contraseña son correctos, y la cuenta pide además un código.",
+    "Envíe a POST /login/ el `mfa_token` de la respuesta, el código en `otp` y el `grant_type` del segundo paso.",
+)
+BAD_CODE = kind(
+    "codigo_invalido",
+    400,
+    "Código inválido",
+    "El código no es el que muestra la aplicación ahora, ya se usó, o no es un código de recuperación que quede.",
+    "Espere el código siguiente; si siempre falla, revise la hora de su teléfono.",
+)
+BAD_MFA_TOKEN = kind(
+    "mfa_token_invalido",
+    400,
+    "Segundo paso vencido",
+    "El `mfa_token` está alterado o venció, o la contraseña cambió desde el primer paso.",
+    "Envíe otra vez usuario y contraseña.",
+)
+NO_FACTOR = kind(
+    "factor_inexistente",
+    404,
+    "Sin segundo factor",
+    "La cuenta no tiene un segundo factor activo, o ninguno espera que lo confirmen.",
+    "Para activarlo empiece por POST /user/me/factor.",
+)
+NO_KEY = kind(
+    "llave_inexistente",
+    404,
+    "Llave inexistente",
+    "Ninguna de sus llaves de API tiene ese id.",
+    "Vea sus llaves en GET /user/me/llaves.",
+)
+FACTOR_ACTIVE = kind(
+    "factor_activo",
+    409,
+    "Ya hay un segundo factor",
+    "La cuenta tiene un segundo factor activo.",
+    "Para cambiar de aplicación o de teléfono quítelo antes en DELETE /user/me/factor.",
+)
+TOO_MANY_KEYS = kind(
+    "demasiadas_llaves",
+    409,
+    "Demasiadas llaves",
+    "La cuenta tiene tantas llaves de API como se admiten.",
+    "Revoque las que no use.",
+)
 HTTPS_REQUIRED = kind(
     "https_requerido",
     403,
@@ -113,7 +176,7 @@ WRONG_PASSWORD = kind(
     "password_actual_incorrecto",
     403,
     "Contraseña actual incorrecta",
-    "Para cambiar la propia contraseña o el propio correo hay que enviar la contraseña actual en `password_actual`.",
+    "Para cambiar contraseña, correo, segundo factor o llaves hay que enviar la contraseña en `password_actual`.",
     "Envíe `password_actual` con la contraseña vigente.",
 )
 NOT_VERIFIED = kind(
@@ -495,3 +558,18 @@ def bad_token() -> Problem:
 
 def forbidden() -> Problem:
     return Problem(FORBIDDEN, "No tiene permiso para hacer esto")
+
+
+def out_of_scope(ambito: str | None) -> Problem:
+    """RFC 6750 section 3.1; without `ambito` no key will do."""
+    challenge = CHALLENGE + b', error="insufficient_scope"'
+    if ambito is None:
+        detail = "Una llave de API no puede hacer esto: inicie sesión"
+    else:
+        challenge += b', scope="%b"' % ambito.encode()
+        detail = f"Esta llave no tiene el ámbito {ambito}"
+    return Problem(OUT_OF_SCOPE, detail, headers=[(b"www-authenticate", challenge)])
+
+
+def needs_factor() -> Problem:
+    return Problem(NEEDS_FACTOR, "Para actuar como admin active antes el segundo factor de su cuenta")

@@ -7,7 +7,7 @@
 --   ventas_lectura  reports, as before.
 --
 -- Run it as the owner, after docs/roles.sql and again after each run of that, as that is run; by somebody with CREATEROLE the first
--- time. To take it back: ALTER TABLE … DISABLE ROW LEVEL SECURITY on each of the six.
+-- time. To take it back: ALTER TABLE … DISABLE ROW LEVEL SECURITY on each of the eight.
 
 BEGIN;
 
@@ -22,7 +22,7 @@ BEGIN
         CREATE ROLE ventas_persona LOGIN;
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO ventas_persona', current_database());
-    FOREACH name IN ARRAY ARRAY['venta', 'sesion', 'idempotencia', 'enlace', 'aviso', 'eliminacion'] LOOP
+    FOREACH name IN ARRAY ARRAY['venta', 'sesion', 'idempotencia', 'enlace', 'aviso', 'eliminacion', 'factor', 'llave'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS %I ON %I', name || '_propias', name);
         EXECUTE format('DROP POLICY IF EXISTS %I ON %I', name || '_todas', name);

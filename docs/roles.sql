@@ -69,7 +69,7 @@ GRANT USAGE ON SCHEMA public TO ventas_app, ventas_lectura;
 GRANT SELECT,
       INSERT (username, password, nombre, apellido, direccion, telefono, correo, estado, rol),
       UPDATE (username, password, nombre, apellido, direccion, telefono, correo, estado, rol, bloqueado, actualizacion,
-              version),
+              version, segundo_factor),
       DELETE
    ON usuario TO ventas_app;
 
@@ -111,6 +111,18 @@ GRANT SELECT (usuario_id, id, tipo, correo, reversible, direccion, creacion, exp
       DELETE
    ON aviso TO ventas_app;
 
+GRANT SELECT (usuario_id, secreto, sello, creacion, confirmado, paso, codigos),
+      INSERT (usuario_id, secreto, sello),
+      UPDATE (secreto, sello, creacion, confirmado, paso, codigos),
+      DELETE
+   ON factor TO ventas_app;
+
+GRANT SELECT,
+      INSERT (usuario_id, nombre, ambitos, huella, expira),
+      UPDATE (uso),
+      DELETE
+   ON llave TO ventas_app;
+
 GRANT SELECT,
       INSERT (clave, intentos, ultimo, conocida),
       UPDATE (intentos, ultimo, espera, conocida),
@@ -142,7 +154,7 @@ $$;
 -- Reports.
 
 GRANT SELECT (id, username, nombre, apellido, direccion, telefono, correo, creacion, estado, rol, bloqueado, actualizacion,
-              version)
+              version, segundo_factor)
    ON usuario TO ventas_lectura;
 
 GRANT SELECT

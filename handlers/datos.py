@@ -10,8 +10,10 @@ from core.http.endpoint import Request, encode, endpoint
 from core.http.streams import Download
 from core.problems import CROWDED, NO_USER, Problem
 from handlers.sesiones import NEWEST
-from sql import auditoria, sesiones, usuarios
+from sql import auditoria, factores, llaves, sesiones, usuarios
 from sql.auditoria import AuditFilters, AuditPlace, Registro
+from sql.factores import FactorState
+from sql.llaves import MOST, Llave
 from sql.sesiones import StoredSession
 from sql.usuarios import Perfil
 
@@ -24,6 +26,8 @@ class Datos(Struct, frozen=True):
 
     perfil: Perfil
     ventas: str
+    factor: FactorState
+    llaves: list[Llave]
     sesiones: list[StoredSession]
     auditoria: list[Registro]
 
@@ -32,7 +36,7 @@ class Datos(Struct, frozen=True):
 async def show(request: Request) -> Download:
     """Read all that is kept about oneself.
 
-    Profile, sessions and audit; the sales are a link to their export."""
+    Profile, second factor, API keys, sessions and audit, without the secrets; the sales are a link to their export."""
     longest = request.services.settings.transfer_max_seconds
     return Download(_blocks(request), media="application/json", filename="datos.json", longest=longest)
 
@@ -44,7 +48,10 @@ async def _blocks(request: Request) -> AsyncGenerator[bytes, None]:
         if found is None:
             raise Problem(NO_USER, f"No existe el usuario con el id {id}")
         sales = f"{request.prefix}/venta/exportar?usuario_id={id}"
-        yield b'{"perfil":%b,"ventas":%b,"sesiones":' % (encode(found.usuario), encode(sales))
+        yield b'{"perfil":%b,"ventas":%b' % (encode(found.usuario), encode(sales))
+        state = await factores.state(db, id)
+        keys = await llaves.page(db, id, before=NEWEST, limit=MOST)
+        yield b',"factor":%b,"llaves":%b,"sesiones":' % (encode(state), encode(keys))
         async with aclosing(_array(_sessions(request))) as blocks:
             async for block in blocks:
                 yield block

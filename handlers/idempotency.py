@@ -54,9 +54,11 @@ def once(handler: Handler) -> Handler:
             if first is None:
                 request.scope["db"] = tx
                 answer = request.endpoint.answer_with(await handler(request, **arguments), request.scope)
-                await idempotencia.store(tx, user, clave, _pack(await _fingerprint(request), answer))
+                kept = _sealed(request, answer) if request.endpoint.secret else answer
+                await idempotencia.store(tx, user, clave, _pack(await _fingerprint(request), kept))
                 return answer
-        return _again(first, await _fingerprint(request))
+        answer = _again(first, await _fingerprint(request))
+        return _opened(request, answer) if request.endpoint.secret else answer
 
     repeatable.once = True  # type: ignore[attr-defined]
     return repeatable
@@ -177,6 +179,23 @@ async def _fingerprint(request: Request) -> bytes:
 def _pack(huella: bytes, answer: Answer) -> Guardada:
     cabeceras = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
     return Guardada(huella, answer.status, cabeceras, answer.body)
+
+
+def _sealed(request: Request, answer: Answer) -> Answer:
+    """The answer as it may be kept: the database must not hold what was shown once."""
+    return structs.replace(answer, body=request.services.vault.seal(_whose(request), answer.body))
+
+
+def _opened(request: Request, answer: Answer) -> Answer:
+    """Raises Problem 422 when the server's secret was changed twice since."""
+    body = request.services.vault.open(_whose(request), answer.body)
+    if body is None:
+        raise Problem(KEY_REUSED, "La respuesta de esta Idempotency-Key ya no se puede leer: use otra")
+    return structs.replace(answer, body=body)
+
+
+def _whose(request: Request) -> str:
+    return f"respuesta {request.caller.id}"
 
 
 def _unpack(first: Guardada) -> Answer:

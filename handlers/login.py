@@ -1,28 +1,44 @@
-"""The token endpoint (OAuth 2.0, RFC 6749): a password, or a refresh token, becomes an access token."""
+"""The token endpoint (OAuth 2.0, RFC 6749): a password, a code or a refresh token becomes an access token."""
 
 from core.auth import refresh
 from core.auth.refresh import RefreshToken
 from core.http.endpoint import Request, endpoint
 from core.http.forms import FORM
 from core.problems import (
+    BAD_CODE,
     BAD_CREDENTIALS,
+    BAD_MFA_TOKEN,
     BAD_REFRESH,
     BAD_TOKEN_REQUEST,
     BLOCKED,
     CROWDED,
+    MFA_REQUIRED,
     NOT_VERIFIED,
     THROTTLED,
     Problem,
 )
-from core.process.services import Services
-from handlers import throttle
-from handlers.login_bodies import OFFLINE, PasswordGrant, RefreshGrant, Token, bad_grant, check_scope, issue
+from handlers import second_step, throttle
+from handlers.login_bodies import (
+    OFFLINE,
+    CodeGrant,
+    PasswordGrant,
+    RefreshGrant,
+    Token,
+    bad_grant,
+    check_scope,
+    issue,
+)
+from handlers.login_outcomes import (
+    blocked,
+    record_failure,
+    refuse_unwelcome,
+    session_seconds,
+    verified_only,
+)
 from handlers.sesiones import idle_seconds
-from sql import auditoria, sesiones, sesiones_rotation, usuarios
+from sql import sesiones, sesiones_rotation, usuarios
 from sql.sesiones import Opened
 from sql.usuarios import Credenciales
-
-IDLE_TIMES = 6  # a session lasts at most so many times what its refresh token may lie unused
 
 
 @endpoint(
@@ -30,16 +46,31 @@ IDLE_TIMES = 6  # a session lasts at most so many times what its refresh token m
     oauth=True,
     any_query=True,
     media=["application/json", FORM],
-    problems=[BAD_CREDENTIALS, BAD_TOKEN_REQUEST, BAD_REFRESH, BLOCKED, NOT_VERIFIED, THROTTLED, CROWDED],
+    problems=[
+        BAD_CREDENTIALS,
+        BAD_TOKEN_REQUEST,
+        BAD_REFRESH,
+        BAD_MFA_TOKEN,
+        BAD_CODE,
+        BLOCKED,
+        NOT_VERIFIED,
+        MFA_REQUIRED,
+        THROTTLED,
+        CROWDED,
+    ],
 )
-async def token(request: Request, asked: PasswordGrant | RefreshGrant) -> Token:
+async def token(request: Request, asked: PasswordGrant | RefreshGrant | CodeGrant) -> Token:
     """Log in, or renew a session.
 
     `username` may be the correo. With `scope=offline_access` a refresh token comes too, which
-    `grant_type=refresh_token` turns into the next pair of tokens. Parameters that it does not know are ignored."""
+    `grant_type=refresh_token` turns into the next pair of tokens. Who has a second factor is answered 403 with
+    `error: "mfa_required"` and an `mfa_token`, good for ten minutes; with it, and a code of the app or a recovery
+    code in `otp`, the second step logs in. Parameters that it does not know are ignored."""
     check_scope(asked.scope)
     if isinstance(asked, RefreshGrant):
         return await _renew(request, asked.refresh_token)
+    if isinstance(asked, CodeGrant):
+        return await second_step.finish(request, asked)
     return await _log_in(request, asked)
 
 
@@ -69,27 +100,29 @@ async def _verified(request: Request, asked: PasswordGrant) -> tuple[Credenciale
     verdict = await services.passwords.verify(asked.password, hashed, throttle.network(request))
     if user is None or not verdict:
         raise await _refused(request, user.id if user else None)
-    if user.bloqueado:
-        await _record_failure(request, user.id, BLOCKED.codigo)
-        raise _blocked()
-    if _verified_only(services) and not user.estado:
-        await _record_failure(request, user.id, NOT_VERIFIED.codigo)
-        raise bad_grant(NOT_VERIFIED, "Verifique su correo antes de iniciar sesión")
+    await refuse_unwelcome(request, user.id, bloqueado=user.bloqueado, estado=user.estado)
     return user, asked.password if verdict.outdated else None
 
 
 async def _open(request: Request, user: Credenciales, renew: str | None, *, renewable: bool) -> Opened | None:
-    """A session, if the hash that was verified still is the user's; with `renew`, the password, it is made anew."""
+    """A session, if the hash that was verified still is the user's; with `renew`, the password, it is made anew.
+
+    Raises Problem 403 when the user has a second factor: then the password alone opens none."""
     services = request.services
     renewed = await services.passwords.hash(renew, throttle.network(request)) if renew else None
+    if user.segundo_factor:
+        kept = user.password
+        if renewed and await usuarios.renew(services.db, user.id, verified=kept, renewed=renewed):
+            kept = renewed
+        raise second_step.required(request, user.id, kept, renewable=renewable)
     opened = await sesiones.insert(
         services.db,
         user.id,
         request.origin,
         verified=user.password,
-        seconds=IDLE_TIMES * idle_seconds(services) if renewable else services.tokens.seconds,
+        seconds=session_seconds(services, renewable=renewable),
         renewable=renewable,
-        verified_only=_verified_only(services),
+        verified_only=verified_only(services),
     )
     if opened and renewed:
         await usuarios.renew(services.db, user.id, verified=user.password, renewed=renewed)
@@ -106,10 +139,10 @@ async def _renew(request: Request, text: str) -> Token:
         used,
         request.origin,
         idle=idle_seconds(services),
-        verified_only=_verified_only(services),
+        verified_only=verified_only(services),
     )
     if rotation is not None and rotation.verdict == "blocked":
-        raise _blocked()
+        raise blocked()
     if rotation is None or rotation.verdict == "replayed":
         services.known.forget(used.usuario_id)
         raise _bad_refresh()
@@ -117,22 +150,9 @@ async def _renew(request: Request, text: str) -> Token:
     return issue(services, used.usuario_id, used.session, rotation.rol, current)
 
 
-def _verified_only(services: Services) -> bool:
-    return services.settings.require_verified == "true"
-
-
 async def _refused(request: Request, usuario_id: int | None) -> Problem:
-    await _record_failure(request, usuario_id, BAD_CREDENTIALS.codigo)
+    await record_failure(request, usuario_id, BAD_CREDENTIALS.codigo)
     return bad_grant(BAD_CREDENTIALS, "Usuario o contraseña incorrectos")
-
-
-async def _record_failure(request: Request, usuario_id: int | None, motivo: str) -> None:
-    db = request.services.db
-    await auditoria.record(db, "login_fallido", request.origin, affected=usuario_id, motivo=motivo)
-
-
-def _blocked() -> Problem:
-    return bad_grant(BLOCKED, "La cuenta está bloqueada; hable con quien opera el servicio")
 
 
 def _bad_refresh() -> Problem:

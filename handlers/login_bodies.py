@@ -10,6 +10,7 @@ from core.problems import BAD_TOKEN_REQUEST, Kind, Problem
 from core.process.services import Services
 
 OFFLINE = "offline_access"
+MFA_OTP = "urn:ventas:params:oauth:grant-type:mfa-otp"
 
 Text = Annotated[
     str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z", extra={"mensaje": "un texto de hasta 1000 caracteres"})
@@ -35,6 +36,17 @@ class RefreshGrant(Struct, frozen=True):
 
     grant_type: Literal["refresh_token"]
     refresh_token: Text
+    scope: Scope = ""
+
+
+class CodeGrant(Struct, frozen=True):
+    """The second step of a login; `otp` is a code of the app, or a recovery code."""
+
+    EXAMPLE: ClassVar = {"grant_type": MFA_OTP, "mfa_token": "AAAB…", "otp": "123456"}
+
+    grant_type: Literal["urn:ventas:params:oauth:grant-type:mfa-otp"]
+    mfa_token: Text
+    otp: Text
     scope: Scope = ""
 
 

@@ -4,12 +4,14 @@ from typing import ClassVar
 
 from msgspec import Struct, structs
 
-from core.auth import refresh
+from core.auth import api_keys, refresh
+from core.auth.api_keys import ApiKey
+from core.caller import NOBODY
 from core.http.endpoint import Answered, Request, endpoint
 from core.http.forms import FORM
 from core.problems import BAD_TOKEN_REQUEST, NO_ROUTE, Problem
-from handlers.login_bodies import OFFLINE
-from sql import sesiones
+from handlers.login_bodies import MFA_OTP, OFFLINE
+from sql import llaves, sesiones
 
 REVOKED = Answered("El token ya no sirve")
 
@@ -31,7 +33,7 @@ class Metadata(Struct, frozen=True):
     revocation_endpoint: str
     service_documentation: str
     response_types_supported: tuple[str, ...] = ()
-    grant_types_supported: tuple[str, ...] = ("password", "refresh_token")
+    grant_types_supported: tuple[str, ...] = ("password", "refresh_token", MFA_OTP)
     scopes_supported: tuple[str, ...] = (OFFLINE,)
     token_endpoint_auth_methods_supported: tuple[str, ...] = ("none",)
     revocation_endpoint_auth_methods_supported: tuple[str, ...] = ("none",)
@@ -47,10 +49,13 @@ class Metadata(Struct, frozen=True):
     example=REVOKED,
 )
 async def revoke(request: Request, asked: RevocationRequest) -> Answered:
-    """End the session of an access or refresh token.
+    """End the session of an access or refresh token, or an API key.
 
-    A token that is not good is no error (RFC 7009 section 2.2)."""
+    Whoever finds a key may end it so. A token that is not good is no error (RFC 7009 section 2.2)."""
     services = request.services
+    if key := api_keys.read(asked.token):
+        await _revoke_key(request, key)
+        return REVOKED
     found = services.tokens.read(asked.token)
     owner, session = (found.id, found.session) if found else (0, 0)
     if used := refresh.read(services.keys, asked.token):
@@ -60,6 +65,16 @@ async def revoke(request: Request, asked: RevocationRequest) -> Answered:
         await sesiones.end(services.db, owner, origin, id=session)
         services.known.forget(owner)
     return REVOKED
+
+
+async def _revoke_key(request: Request, key: ApiKey) -> None:
+    services = request.services
+    notice = services.mail is not None
+    origin = structs.replace(request.origin, actor=NOBODY)
+    await llaves.revoke(
+        services.db, key.usuario_id, origin, id=key.id, huella=key.huella, notice=notice, reversible=True
+    )
+    services.known.forget(key.usuario_id)
 
 
 @endpoint(public=True, database=False, problems=[NO_ROUTE])

@@ -88,8 +88,9 @@ async def reset(request: Request, sent: NewPassword) -> Answered:
 
 
 async def _own(request: Request, correo: str) -> bool:
-    """Whether the request has a token of the account that has this correo."""
-    if not isinstance(request.scope["caller"], Caller):
+    """Whether the request has a session's token of the account that has this correo."""
+    caller = request.scope["caller"]
+    if not isinstance(caller, Caller) or caller.llave:
         return False
     user = await usuarios.credentials_by_id(request.db, request.caller.id)
     return user is not None and user.correo.lower() in {spelling.lower() for spelling in spellings(correo)}

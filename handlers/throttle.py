@@ -20,6 +20,10 @@ ADDRESS = Limit(free=150, first=1, longest=300, forget=30, strangers=True, name=
 PASSWORD_CHECKS = Limit(
     free=20, known=20, first=5, longest=900, forget=900, learns=True, name="password_actual"
 )
+CODES = Limit(free=5, known=20, first=5, longest=900, forget=900, learns=True, name="segundo_factor")
+CODES_OF_ACCOUNT = Limit(
+    free=20, first=30, longest=900, forget=900, strangers=True, name="segundo_factor_cuenta"
+)
 REGISTRATIONS = Limit(free=300, first=1, longest=60, forget=2, name="registro")
 MAILS = Limit(free=3, first=60, longest=900, forget=900, name="correos")
 MAILS_OF_ACCOUNT = structs.replace(MAILS, strangers=True, name="correos_cuenta")
@@ -36,7 +40,7 @@ class Attempt(Struct, frozen=True):
 
     async def succeeded(self) -> None:
         if self.counts:
-            await intentos.succeeded(self.request.db, self.counts, self.witnesses)
+            await intentos.succeeded(self.request.services.db, self.counts, self.witnesses)
 
 
 async def login(request: Request, name: str) -> Attempt:
@@ -66,6 +70,15 @@ async def password_check(request: Request, *names: str) -> Attempt:
         f"password_actual of {who}": ACCOUNT,
     }
     return await _attempt(request, limits, *(_login(request, name) for name in names))
+
+
+async def second_step(request: Request, usuario_id: int) -> Attempt:
+    """Before a code is looked at: there are so few that whoever has the password may try few of them, from anywhere."""
+    limits = {
+        f"code {network(request)} {usuario_id}": CODES,
+        f"code of {usuario_id}": CODES_OF_ACCOUNT,
+    }
+    return await _attempt(request, limits)
 
 
 async def registration(request: Request) -> None:

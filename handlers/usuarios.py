@@ -40,10 +40,11 @@ from handlers.fields import (
     trimmed,
 )
 from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
+from handlers.own_password import record_refusal, verified, wrong_password
 from handlers.password_rules import check_password
 from handlers.read_database import reading
-from sql import auditoria, eliminaciones, usuarios, usuarios_list
-from sql.usuarios import Credenciales, Perfil, Publico, Verdict
+from sql import eliminaciones, usuarios, usuarios_list
+from sql.usuarios import Perfil, Publico, Verdict
 
 TAG = "users"
 ADMINS = {"rol", "estado", "bloqueado"}  # what only an admin sets
@@ -256,10 +257,10 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
     columns = columns_of(changes)
     reserved = sorted(columns.keys() & ADMINS)
     if reserved and not caller.admin:
-        await _record_refusal(request, id, reserved)
+        await record_refusal(request, id, reserved)
         raise Problem(FORBIDDEN, "Solo un admin puede cambiar rol, estado o bloqueado")
     missing = f"No existe el usuario con el id {shown} por lo tanto no se puede actualizar"
-    verified, mails = None, False
+    hashed, mails = None, False
     if columns.keys() & {"password", "correo"}:
         known = await usuarios.credentials_by_id(request.db, id)
         if known is None:
@@ -268,7 +269,7 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
         if "password" in columns:
             check_password(services.settings, columns["password"], now["username"], now["correo"])
         if id == caller.id and ("password" in columns or now["correo"] != known.correo):
-            verified = await _verified(request, known, changes.password_actual)
+            hashed = await verified(request, known, changes.password_actual)
         if "password" in columns:
             address = throttle.network(request)
             columns["password"] = await services.passwords.hash(columns["password"], address)
@@ -282,7 +283,7 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
             columns,
             request.origin,
             condition=condition(request.scope, id),
-            verified=verified,
+            verified=hashed,
             keep_session=caller.session,
             vouched=caller.admin,
             notice=services.mail is not None,
@@ -312,23 +313,6 @@ async def _remove(request: Request, id: int, shown: str) -> Answered:
     return DELETED
 
 
-async def _verified(request: Request, known: Credenciales, stated: str | UnsetType) -> str:
-    """The caller's hash, which `password_actual` was verified against: a token alone changes neither password nor
-    correo."""
-    if stated is not UNSET:
-        attempt = await throttle.password_check(request, known.username, known.correo)
-        address = throttle.network(request)
-        if await request.services.passwords.verify(stated, known.password, address):
-            await attempt.succeeded()
-            return known.password
-    await _record_refusal(request, known.id, ["password_actual"])
-    raise _wrong_password()
-
-
-def _wrong_password() -> Problem:
-    return Problem(WRONG_PASSWORD, "password_actual falta o no es la contraseña actual")
-
-
 def _first_admin(request: Request) -> bool:
     return request.services.settings.first_admin == "register"
 
@@ -342,14 +326,8 @@ def _allow(request: Request, id: int) -> None:
 async def _allow_change(request: Request, id: int) -> None:
     """As _allow; an attempt to change another is recorded."""
     if not request.caller.admin and request.caller.id != id:
-        await _record_refusal(request, id, [])
+        await record_refusal(request, id, [])
     _allow(request, id)
-
-
-async def _record_refusal(request: Request, id: int, fields: list[str]) -> None:
-    if await throttle.records_refusal(request):
-        db = request.services.db
-        await auditoria.record(db, "cambio_rechazado", request.origin, affected=id or None, campos=fields)
 
 
 def _check(verdict: Verdict, missing: str) -> None:
@@ -362,7 +340,7 @@ def _check(verdict: Verdict, missing: str) -> None:
             detail = "Es el último admin: nombre a otro antes de quitarle el rol, bloquearlo o eliminarlo"
             raise Problem(LAST_ADMIN, detail)
         case "wrong_password":
-            raise _wrong_password()
+            raise wrong_password()
 
 
 def columns_of(sent: NewUser | UserChanges) -> dict[str, Any]:

@@ -56,7 +56,13 @@ class VentaChanges(Body, frozen=True):
     creacion: Moment | UnsetType = UNSET
 
 
-@endpoint(status=201, location="/venta/{id}", problems=[FORBIDDEN, NO_USER], example=Created(CREATED, 9))
+@endpoint(
+    status=201,
+    ambito="ventas:crear",
+    location="/venta/{id}",
+    problems=[FORBIDDEN, NO_USER],
+    example=Created(CREATED, 9),
+)
 @once_as(CREATED)
 async def create(request: Request, new: NewVenta) -> Created:
     """Record a sale.
@@ -76,7 +82,7 @@ async def create(request: Request, new: NewVenta) -> Created:
     return Created(CREATED, id)
 
 
-@endpoint(problems=[FORBIDDEN, CROWDED], slow=True)
+@endpoint(ambito="ventas:leer", problems=[FORBIDDEN, CROWDED], slow=True)
 async def index(request: Request, query: SalesQuery) -> Reply[list[Venta]]:
     """List sales, newest first unless `orden` says otherwise.
 
@@ -85,7 +91,7 @@ async def index(request: Request, query: SalesQuery) -> Reply[list[Venta]]:
     return await _page(request, query, whose(request.caller, query.usuario_id))
 
 
-@endpoint(problems=[FORBIDDEN, NO_USER, CROWDED], slow=True)
+@endpoint(ambito="ventas:leer", problems=[FORBIDDEN, NO_USER, CROWDED], slow=True)
 async def of_user(request: Request, id: int, query: UserSalesQuery) -> Reply[list[Venta]]:
     """List the sales of a user, newest first unless `orden` says otherwise.
 
@@ -97,7 +103,7 @@ async def of_user(request: Request, id: int, query: UserSalesQuery) -> Reply[lis
     return reply
 
 
-@endpoint(problems=[NO_SALE], etag=True)
+@endpoint(ambito="ventas:leer", problems=[NO_SALE], etag=True)
 async def show(request: Request, id: int) -> Reply[Venta]:
     """Read a sale.
 

@@ -72,7 +72,7 @@ class Imported(Struct, frozen=True):
     filas: int
 
 
-@endpoint(status=201, large=True, example=CreatedMany(CREATED, [9, 10]))
+@endpoint(status=201, ambito="ventas:crear", large=True, example=CreatedMany(CREATED, [9, 10]))
 @once
 async def create_many(request: Request, batch: Batch) -> CreatedMany:
     """Record up to 10,000 sales: all of them, or none.
@@ -108,7 +108,14 @@ def whole(handler: Handler) -> Handler:
     return patient
 
 
-@endpoint(status=201, also=[200], problems=[CROWDED], media=EXAMPLES, example=Imported(IMPORTED, 2))
+@endpoint(
+    status=201,
+    ambito="ventas:crear",
+    also=[200],
+    problems=[CROWDED],
+    media=EXAMPLES,
+    example=Imported(IMPORTED, 2),
+)
 @whole
 @once
 async def load(request: Request, file: Stream, query: ImportQuery) -> Reply[Imported]:
@@ -171,7 +178,7 @@ def _reading(request: Request, file: Stream, query: ImportQuery) -> tuple[Reader
     return ventas_import.open_renglones(*_read_as(file, query, zone)), terms
 
 
-@endpoint(produces=list(PRODUCES.values()), problems=[FORBIDDEN, CROWDED])
+@endpoint(ambito="ventas:leer", produces=list(PRODUCES.values()), problems=[FORBIDDEN, CROWDED])
 async def export(request: Request, query: ExportQuery) -> Download:
     """Export sales as CSV or NDJSON, oldest first; what is exported can be imported again.
 

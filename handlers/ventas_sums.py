@@ -38,7 +38,7 @@ class SummaryQuery(Query, frozen=True):
     despues: Despues = None
 
 
-@endpoint(problems=[FORBIDDEN, CROWDED], slow=True)
+@endpoint(ambito="ventas:leer", problems=[FORBIDDEN, CROWDED], slow=True)
 async def show(request: Request, query: SummaryQuery) -> Reply[list[Suma]]:
     """Sum the sales of each day, week, month or user.
 

@@ -1,6 +1,6 @@
-"""Statements on aviso (migrations/0008_protect_usuario.sql): mails that tell of a changed correo or password.
+"""Statements on aviso (migrations/0008_protect_usuario.sql): mails that tell of a change of what opens an account.
 
-The change itself writes them: usuarios.update."""
+The change itself writes them: usuarios.update, and the statements that have `told` in them."""
 
 from datetime import datetime
 from typing import Literal
@@ -12,7 +12,42 @@ from core.database.database import Runner, Transaction
 from core.problems import violated
 from sql.enlaces import kept
 
-Tipo = Literal["correo", "password"]
+Tipo = Literal[
+    "correo",
+    "password",
+    "factor_activado",
+    "factor_quitado",
+    "codigo_usado",
+    "llave_creada",
+    "llave_revocada",
+]
+
+NOTICES = 5  # mails a day at most that tell one user of one kind of change
+
+
+class Undone(Struct, frozen=True):
+    """What a link puts back, and since when changes are undone."""
+
+    correo: str
+    creacion: datetime
+
+
+TOLD = """
+    INSERT INTO aviso (usuario_id, tipo, correo, reversible, direccion, expira)
+    SELECT owner.id, '{tipo}', owner.correo, %(reversible)s, %(address)s, now() + interval '72 hours'
+      FROM owner
+     WHERE %(notice)s
+       AND {only_if}
+       AND (SELECT count(*) < {NOTICES}
+              FROM aviso AS a
+             WHERE a.usuario_id = owner.id
+               AND a.tipo = '{tipo}'
+               AND a.creacion > now() - interval '1 day')"""
+
+
+def told(tipo: Tipo, only_if: str = "true") -> str:
+    """The part of a statement that has its CTE `owner` (id, correo) told of a change, unless they were often today."""
+    return TOLD.format(tipo=tipo, only_if=only_if, NOTICES=NOTICES)
 
 
 class Notice(Struct, frozen=True):
@@ -112,7 +147,7 @@ WITH owner AS (
      WHERE a.usuario_id = used.usuario_id
        AND a.creacion >= used.creacion
 )
-SELECT correo
+SELECT correo, creacion
   FROM used
 """
 
@@ -160,9 +195,9 @@ async def put_off(db: Runner, mail: Notice, error: str) -> None:
     await db.run(PUT_OFF, usuario_id=mail.usuario_id, id=mail.id, error=kept(error))
 
 
-async def use(tx: Transaction, usuario_id: int, id: UUID) -> str | None:
-    """The correo that the link puts back, or None when it was not good any more; from here on it is not."""
-    return await tx.one(str, USE, usuario_id=usuario_id, id=id)
+async def use(tx: Transaction, usuario_id: int, id: UUID) -> Undone | None:
+    """What the link puts back, or None when it was not good any more; from here on it is not."""
+    return await tx.one(Undone, USE, usuario_id=usuario_id, id=id)
 
 
 async def refuse_reserved(tx: Transaction, correo: str, usuario_id: int) -> None:

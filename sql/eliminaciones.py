@@ -19,8 +19,8 @@ SELECT (SELECT count(*)
 
 START = f"""
 -- eliminaciones.start: an account goes, and what is left of it is hidden: its names are free, its sessions end; the
--- rest is as in usuarios.delete; uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey,
--- auditoria_pkey, auditoria_afectado_id_idx
+-- rest is as in usuarios.delete; uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey, factor_pkey,
+-- llave_pkey, auditoria_pkey, auditoria_afectado_id_idx
 {TO_DELETE}
 ), gone AS (
     INSERT INTO eliminacion (usuario_id)
@@ -58,6 +58,14 @@ START = f"""
     DELETE FROM aviso AS a
      USING gone
      WHERE a.usuario_id = gone.id
+), unfactored AS (
+    DELETE FROM factor AS f
+     USING gone
+     WHERE f.usuario_id = gone.id
+), unlocked AS (
+    DELETE FROM llave AS l
+     USING gone
+     WHERE l.usuario_id = gone.id
 {RECORD_DELETED}
 """
 
@@ -112,7 +120,7 @@ STEP_ROUTED = f"""
 
 FINISH = """
 -- eliminaciones.finish: the account itself, once it has hardly anything left; uses usuario_pkey, eliminacion_pkey,
--- venta_pkey, idempotencia_pkey, sesion_pkey, enlace_pkey, aviso_pkey
+-- venta_pkey, idempotencia_pkey, sesion_pkey, enlace_pkey, aviso_pkey, factor_pkey, llave_pkey
 DELETE FROM usuario
  WHERE id = %(usuario_id)s
    AND id IN (SELECT usuario_id FROM eliminacion)

@@ -15,6 +15,13 @@ class Opened(Struct, frozen=True):
     rol: Rol
 
 
+class SessionOwner(Struct, frozen=True):
+    """The owner of a session that stands, as they are today."""
+
+    rol: Rol
+    segundo_factor: bool
+
+
 class Sesion(Struct, frozen=True):
     """A session as its owner sees it; times are UTC. `uso` is when it last gave tokens, `direccion` and `agente`
     are from then; `actual` marks the one that asks."""
@@ -52,7 +59,7 @@ SELECT pg_advisory_xact_lock(727002, hashint8(%(usuario_id)s::bigint))
 """
 
 INSERT = """
--- sesiones.insert: a new session, recorded, if the password verified a moment ago still is the user's;
+-- sesiones.insert: a new session, recorded, if the password verified a moment ago still is the user's and is enough;
 -- uses usuario_pkey
 WITH owner AS (
     SELECT id, rol
@@ -60,6 +67,7 @@ WITH owner AS (
      WHERE id = %(usuario_id)s
        AND password = %(verified)s
        AND NOT bloqueado
+       AND NOT segundo_factor
        AND (estado OR NOT %(verified_only)s)
 ), opened AS (
     INSERT INTO sesion (usuario_id, expira, renovable, direccion, agente)
@@ -84,6 +92,7 @@ SELECT rol
  WHERE id = %(usuario_id)s
    AND password = %(verified)s
    AND NOT bloqueado
+   AND NOT segundo_factor
    AND (estado OR NOT %(verified_only)s)
 """
 
@@ -143,7 +152,7 @@ SELECT id, creacion, uso, expira, fin, direccion, agente
 ACTIVE = """
 -- sesiones.active: today's rol of each asked session's owner, if the session still stands;
 -- uses sesion_pkey, usuario_pkey
-SELECT asked.n, u.rol
+SELECT asked.n, u.rol, u.segundo_factor
   FROM unnest(%(usuario_id)s::bigint[], %(id)s::bigint[]) WITH ORDINALITY AS asked (usuario_id, id, n)
   JOIN sesion AS s ON s.usuario_id = asked.usuario_id AND s.id = asked.id AND s.fin IS NULL
   JOIN usuario AS u ON u.id = s.usuario_id AND NOT u.bloqueado
@@ -152,7 +161,7 @@ SELECT asked.n, u.rol
 ACTIVE_ROUTED = """
 -- sesiones.active_routed: today's rol of a session's owner on a cluster, of one shard alone;
 -- uses sesion_pkey, usuario_pkey
-SELECT u.rol
+SELECT u.rol, u.segundo_factor
   FROM sesion AS s
   JOIN usuario AS u ON u.id = s.usuario_id AND NOT u.bloqueado
  WHERE s.usuario_id = %(usuario_id)s
@@ -191,11 +200,11 @@ async def insert(
     renewable: bool,
     verified_only: bool,
 ) -> Opened | None:
-    """A session of `seconds`; None when the user or the `verified` hash is gone since."""
+    """A session of `seconds`; None when the user or the `verified` hash is gone since, or they have a second factor."""
     owner = {"usuario_id": usuario_id, "verified": verified, "verified_only": verified_only}
     session = {"seconds": seconds, "renewable": renewable} | structs.asdict(origin)
     async with db.transaction() as tx:
-        await tx.run(ENTER, usuario_id=usuario_id)
+        await enter(tx, usuario_id)
         if not tx.sharded:
             return await tx.one(Opened, INSERT, **owner, **session)
         rol = await tx.one(_rol, OWNER, **owner)
@@ -206,6 +215,11 @@ async def insert(
         their_own = structs.replace(origin, actor=usuario_id)
         await auditoria.record(tx, "login", their_own, affected=usuario_id, sesion=id)
         return Opened(id, rol)
+
+
+async def enter(tx: Transaction, usuario_id: int) -> None:
+    """Makes the login of this transaction come before or after a change that ends sessions."""
+    await tx.run(ENTER, usuario_id=usuario_id)
 
 
 async def hold(tx: Transaction, usuario_id: int) -> None:
@@ -235,9 +249,9 @@ async def kept(db: Runner, usuario_id: int, *, before: int, limit: int) -> list[
     return await db.many(StoredSession, KEPT, usuario_id=usuario_id, before=before, limit=limit)
 
 
-async def active(db: Runner, usuario_id: int, id: int) -> Rol | None:
-    """The owner's rol, if the session stands."""
-    return await db.gather(_rol, ACTIVE, ACTIVE_ROUTED, usuario_id=usuario_id, id=id)
+async def active(db: Runner, usuario_id: int, id: int) -> SessionOwner | None:
+    """The owner, if the session stands."""
+    return await db.gather(SessionOwner, ACTIVE, ACTIVE_ROUTED, usuario_id=usuario_id, id=id)
 
 
 async def probe(db: Runner, channel: str) -> None:

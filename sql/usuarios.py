@@ -15,7 +15,6 @@ from core.problems import violated
 from sql import avisos, sesiones
 from sql.auditoria import MADE_ANONYMOUS, Accion
 
-NOTICES = 5  # mails a day at most that tell one user of new passwords
 COLUMNS = (
     "username",
     "password",
@@ -60,6 +59,7 @@ class Credenciales(Struct, frozen=True):
     rol: Rol
     estado: bool
     bloqueado: bool
+    segundo_factor: bool
 
 
 class VersionedUser(Struct, frozen=True):
@@ -200,7 +200,7 @@ SELECT asked.n, u.version, u.id, u.username, u.nombre, u.apellido, u.correo,
 CREDENTIALS = """
 -- usuarios.credentials: the user who logs in by username or correo (no username has an @);
 -- uses usuario_username_key, usuario_correo_key
-SELECT id, username, correo, password, rol, estado, bloqueado
+SELECT id, username, correo, password, rol, estado, bloqueado, segundo_factor
   FROM usuario
  WHERE lower(username COLLATE minusculas) = lower(%(name)s COLLATE minusculas)
     OR lower(correo COLLATE minusculas) = lower(%(name)s COLLATE minusculas)
@@ -208,7 +208,7 @@ SELECT id, username, correo, password, rol, estado, bloqueado
 
 CREDENTIALS_BY_ID = """
 -- usuarios.credentials_by_id: the hash that a change of one's own password is checked against; uses usuario_pkey
-SELECT id, username, correo, password, rol, estado, bloqueado
+SELECT id, username, correo, password, rol, estado, bloqueado, segundo_factor
   FROM usuario
  WHERE id = %(id)s
 """
@@ -280,7 +280,7 @@ WITH target AS (
       JOIN (VALUES ('correo'), ('password')) AS what (tipo)
         ON what.tipo = 'correo' AND changed.new_correo
         OR what.tipo = 'password' AND changed.new_password AND (
-           SELECT count(*) < {NOTICES}
+           SELECT count(*) < {avisos.NOTICES}
              FROM aviso AS a
             WHERE a.usuario_id = changed.id
               AND a.tipo = 'password'
@@ -343,8 +343,8 @@ SELECT verdict, (SELECT pg_notify('revocacion', id::text) FROM gone)
 DELETE = f"""
 -- usuarios.delete: the user and, by cascade, their sales and sessions; recorded, and told to every process; the audit
 -- forgets who they were; not the last admin while there are others;
--- uses usuario_pkey, usuario_rol_idx, sesion_pkey, venta_pkey, idempotencia_pkey, enlace_pkey, aviso_pkey,
--- eliminacion_pkey, auditoria_pkey, auditoria_afectado_id_idx
+-- uses usuario_pkey, usuario_rol_idx, sesion_pkey, venta_pkey, idempotencia_pkey, enlace_pkey, aviso_pkey, factor_pkey,
+-- llave_pkey, eliminacion_pkey, auditoria_pkey, auditoria_afectado_id_idx
 {TO_DELETE}
 ), gone AS (
     DELETE FROM usuario AS u
@@ -407,6 +407,16 @@ async def credentials_by_id(db: Runner, id: int) -> Credenciales | None:
     return await db.one(Credenciales, CREDENTIALS_BY_ID, id=id)
 
 
+async def lock(tx: Transaction, id: int) -> None:
+    """Logins of the user wait from here on, so that the next statement sees every session."""
+    await tx.run(LOCK, id=id)
+
+
+async def renew(db: Runner, id: int, *, verified: str, renewed: str) -> bool:
+    """Whether the hash is `renewed` now; not when `verified` is not the user's any more."""
+    return await db.run(RENEW, id=id, verified=verified, renewed=renewed) > 0
+
+
 async def update(
     db: Runner,
     id: int,
@@ -439,11 +449,6 @@ async def update(
         if verdict == "done" and "correo" in changes:
             await _refuse_others(tx, str(changes["correo"]), id)
         return verdict
-
-
-async def renew(db: Runner, id: int, *, verified: str, renewed: str) -> None:
-    """Puts the hash `renewed` in the place of the one that was `verified`, if that still is the user's."""
-    await db.run(RENEW, id=id, verified=verified, renewed=renewed)
 
 
 async def delete(

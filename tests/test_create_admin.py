@@ -238,11 +238,11 @@ def test_revoke_ends_every_session_of_a_user(ana, beto, api, command):
 
     done = command("revoke", "beto")
 
-    assert (done.returncode, done.stdout) == (0, "sessions of beto that were ended: 2\n")
+    assert (done.returncode, done.stdout) == (0, "sessions of beto that were ended: 2; API keys: 0\n")
     until(lambda: beto.get("/user/me").status_code == 401)
     problem(beto.get("/user/me"), 401, "token_invalido")
     assert ana.get("/user/me").status_code == 200
-    assert command("revoke", "beto").stdout == "sessions of beto that were ended: 0\n"
+    assert command("revoke", "beto").stdout == "sessions of beto that were ended: 0; API keys: 0\n"
 
 
 def test_revoke_knows_who_is_there(program):

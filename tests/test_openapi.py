@@ -122,6 +122,12 @@ def test_the_examples_work(ana, postbox, connect):
     assert refused == {
         ("POST /user/crear-usuario", "application/json"): "usuario_repetido",
         ("PUT /user/{id}", "application/json"): "password_actual_incorrecto",
+        ("POST /user/me/factor", "application/json"): "password_actual_incorrecto",
+        ("DELETE /user/me/factor", "application/json"): "password_actual_incorrecto",
+        ("POST /user/me/factor/confirmar", "application/json"): "factor_inexistente",
+        ("POST /user/me/llaves", "application/json"): "password_actual_incorrecto",
+        ("DELETE /user/me/llaves/{id}", "application/json"): "password_actual_incorrecto",
+        ("DELETE /user/{id}/factor", "application/json"): "password_actual_incorrecto",
         ("POST /user/verificar", "application/json"): "enlace_invalido",
         ("POST /login/restablecer", "application/json"): "enlace_invalido",
         ("POST /login/deshacer", "application/json"): "enlace_invalido",

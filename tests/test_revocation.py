@@ -333,7 +333,7 @@ def test_a_login_that_a_new_password_overtakes_is_ended_with_the_others(ana, bet
 CALLER = Caller(id=7, rol="usuario", session=1, expires=100)
 
 
-async def _stands(usuario_id: int, session: int) -> str:
+async def _stands(caller: Caller) -> str:
     return "usuario"
 
 
@@ -346,7 +346,7 @@ def _hearing() -> KnownSessions:
 def test_an_answer_older_than_what_was_heard_meanwhile_is_not_kept():
     known = _hearing()
 
-    async def ended_meanwhile(usuario_id: int, session: int) -> str:
+    async def ended_meanwhile(caller: Caller) -> str:
         known.hear("7")
         return "usuario"
 

@@ -9,6 +9,7 @@ import httpx
 import psycopg
 import pytest
 from conftest import PASSWORD, client_of, member, running
+from second_factor import PASSWORD_ACTUAL, activate, code, delete, first_step, second_step
 
 from commands.main import main
 from core.checkout import CHECKOUT
@@ -207,6 +208,18 @@ def test_nothing_runs_that_is_not_in_the_catalogue() -> None:
     assert len(known) > len(STATEMENTS) * 0.4  # some are of a cluster
 
 
+def use_factor_and_keys(api: httpx.Client, beto: httpx.Client) -> None:
+    body = PASSWORD_ACTUAL | {"nombre": "Caja", "ambitos": ["ventas:leer"]}
+    made = beto.post("/user/me/llaves", json=body).json()
+    assert api.get("/venta/", headers={"Authorization": f"Bearer {made['llave']}"}).status_code == 200
+    assert beto.get("/user/me/llaves").status_code == 200
+    assert delete(beto, f"/user/me/llaves/{made['id']}").status_code == 200
+    secret, _ = activate(beto)
+    assert second_step(api, first_step(api, "beto"), code(secret, seconds=30)).status_code == 200
+    assert beto.get("/user/me/factor").status_code == 200
+    assert delete(beto, "/user/me/factor").status_code == 200
+
+
 def use_everything(api: httpx.Client) -> None:
     """A day in the life of the API: most of what it does, once."""
     with member(api, "ana") as ana, member(api, "beto") as beto:
@@ -233,6 +246,7 @@ def use_everything(api: httpx.Client) -> None:
             assert ana.get(f"/venta/{query}").status_code == 200, query
             assert beto.get(f"/venta/{query}").status_code == 200, query
         assert ana.get("/venta/resumen?por=usuario").status_code == 200
+        use_factor_and_keys(api, beto)
         assert beto.delete(sale.headers["location"]).status_code == 200
         for query in ("", "?accion=login", f"?usuario_id={ana.id}", f"?afectado_id={ana.id}&total=exacto"):  # type: ignore[attr-defined]
             assert ana.get(f"/auditoria{query}").status_code == 200, query

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.auth.api_keys import PREFIX, ApiKeys
 from core.auth.revocation import Ask, KnownSessions
 from core.auth.tokens import Tokens
 from core.caller import Caller
@@ -15,11 +16,12 @@ class BearerAuth:
     """Sets scope["caller"] to the Caller, or to the Problem that a protected endpoint answers; and
     scope["look_again"], which asks the database again about the caller's session.
 
-    `ask` asks the database about a session of which nothing is known."""
+    `ask` asks the database about a session or an API key of which nothing is known."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, known: KnownSessions, ask: Ask) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens, keys: ApiKeys, known: KnownSessions, ask: Ask) -> None:
         self.app = app
         self._tokens = tokens
+        self._keys = keys
         self._known = known
         self._ask = ask
         self._look_again = self.look_again  # bound once, for all requests
@@ -36,7 +38,7 @@ class BearerAuth:
         return self.app(scope, receive, send)
 
     async def look_again(self, scope: Scope) -> None:
-        """Raises Problem: 401 when the caller's session has ended since, 403 when they are an admin no more."""
+        """Raises Problem: 401 when the caller's session or key has ended since, 403 when they are an admin no more."""
         caller: Caller = scope["caller"]
         now = self._known.recall(caller) or await self._known.check(caller, self._ask)
         if now is None:
@@ -51,7 +53,10 @@ class BearerAuth:
         scheme, _, token = said[0].partition(b" ")
         if scheme.lower() != b"bearer" or len(said) > 1:
             return no_token()
-        return self._tokens.read(token.strip().decode("latin-1")) or bad_token()
+        text = token.strip().decode("latin-1")
+        if text.startswith(PREFIX):
+            return self._keys.read(text) or bad_token()
+        return self._tokens.read(text) or bad_token()
 
     async def _check(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct, structs
 
-from core.caller import Caller, Rol
+from core.caller import Caller, Standing
 from core.database.listener import DeafError, Listener
 from core.problems import DatabaseUnavailable
 
@@ -22,28 +22,28 @@ MOST_KNOWN = 50_000
 log = logging.getLogger("ventas.revocation")
 
 
-# Today's rol of a session's owner, by their ids, or None when the session does not stand.
-Ask = Callable[[int, int], Awaitable[Rol | None]]
+# What a caller is today, or None when their session or API key does not stand.
+Ask = Callable[[Caller], Awaitable[Standing | None]]
 
 
-class Standing(Struct, frozen=True, gc=False):
-    """A session that has not ended: its owner's rol, and until when (`expires`) its latest known token is good."""
+class Known(Struct, frozen=True, gc=False):
+    """A session or API key that stands: its owner's rol, and until when (`expires`) its latest known caller is good."""
 
-    rol: Rol
+    rol: Standing
     expires: int
 
 
 class KnownSessions:
-    """The sessions whose tokens this process has met, and what the database said of them.
+    """The sessions and API keys that this process has met, and what the database said of them.
 
-    The database is asked once about each token. Every statement that ends a session or changes a rol notifies the
-    channel `revocacion` with the user's id; then this process forgets what it knows of that user. Pings show that
-    notices arrive. When the last ping is MOST_STALE_SECONDS old, nothing counts as known, and the database is asked
-    for each request."""
+    The database is asked once about each. Every statement that ends one or changes a rol notifies the channel
+    `revocacion` with the user's id; then this process forgets what it knows of that user. Pings show that notices
+    arrive. When the last ping is MOST_STALE_SECONDS old, nothing counts as known, and the database is asked for each
+    request."""
 
     def __init__(self) -> None:
         self.known = 0
-        self._standing: dict[int, dict[int, Standing]] = {}
+        self._standing: dict[int, dict[int, Known]] = {}
         self._heard = 0
         self._sound = float("-inf")
 
@@ -62,11 +62,11 @@ class KnownSessions:
     async def check(self, caller: Caller, ask: Ask) -> Caller | None:
         """The caller with today's rol, as the database knows it; None when the session does not stand."""
         heard = self._heard
-        rol = await ask(caller.id, caller.session)
+        rol = await ask(caller)
         if rol is None:
             return None
         if heard == self._heard and self.live:  # else the answer may be older than what was heard meanwhile
-            self._keep(caller, Standing(rol, caller.expires))
+            self._keep(caller, Known(rol, caller.expires))
         return structs.replace(caller, rol=rol)
 
     async def listen(
@@ -119,9 +119,9 @@ class KnownSessions:
         self._standing.clear()
         self.known = 0
 
-    def _keep(self, caller: Caller, standing: Standing) -> None:
+    def _keep(self, caller: Caller, known: Known) -> None:
         if self.known >= MOST_KNOWN:
             self.forget_all()
         sessions = self._standing.setdefault(caller.id, {})
         self.known += caller.session not in sessions
-        sessions[caller.session] = standing
+        sessions[caller.session] = known

@@ -60,6 +60,12 @@ def security(base: str) -> Schema:
             "bearerFormat": "JWT",
             "description": "In place of the above: an access token that `POST /login/` gave.",
         },
+        "llave": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "ven_…",
+            "description": "For a till or a script: an API key that `POST /user/me/llaves` made.",
+        },
     }
 
 

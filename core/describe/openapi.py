@@ -36,8 +36,10 @@ from core.problems import (
     KEY_REUSED,
     KINDS,
     MOVED_ON,
+    NEEDS_FACTOR,
     NO_TOKEN,
     NOT_MIGRATED,
+    OUT_OF_SCOPE,
     SLOW_BODY,
     THROTTLED,
     TOO_LARGE,
@@ -115,7 +117,7 @@ def _operation(endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mappin
         "tags": [endpoint.tag],
         "summary": summary.rstrip(".").replace("`", ""),
         "description": "\n\n".join(filter(None, [description.strip(), _audience(endpoint)])),
-        "security": [] if endpoint.public else [{"oauth2": []}, {"bearer": []}],
+        "security": _security(endpoint),
         "parameters": list(_parameters(endpoint)),
         "responses": _responses(endpoint, answers),
     }
@@ -136,7 +138,16 @@ def _operation(endpoint: Endpoint, bodies: Mapping[str, Schema], answers: Mappin
 def _audience(endpoint: Endpoint) -> str:
     if endpoint.public:
         return "No login needed."
+    if endpoint.ambito:
+        return f"An API key needs `{endpoint.ambito}`. For whoever is logged in."
     return "For an admin." if endpoint.admin else "For whoever is logged in."
+
+
+def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
+    if endpoint.public:
+        return []
+    keys: list[dict[str, list[str]]] = [{"llave": [endpoint.ambito]}] if endpoint.ambito else []
+    return [{"oauth2": []}, {"bearer": []}, *keys]
 
 
 def _parameters(endpoint: Endpoint) -> Iterator[Schema]:
@@ -208,9 +219,9 @@ def _problems(endpoint: Endpoint) -> list[Kind]:
     if endpoint.once:
         kinds += [KEY_REUSED, KEY_IN_USE]
     if not endpoint.public:
-        kinds += [NO_TOKEN, BAD_TOKEN]
+        kinds += [NO_TOKEN, BAD_TOKEN, OUT_OF_SCOPE]
     if endpoint.admin:
-        kinds.append(FORBIDDEN)
+        kinds += [FORBIDDEN, NEEDS_FACTOR]
     if endpoint.database:
         kinds += [*DATABASE, BUSY]
     return list(dict.fromkeys(kinds))

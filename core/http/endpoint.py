@@ -32,7 +32,7 @@ from core.http.rows import rows_decoder
 from core.http.standing import LOOK_SECONDS, look_again
 from core.http.streams import Stream, while_connected
 from core.http.validation import Query, body_decoder, decode_query, row_type
-from core.problems import WRONG_METHOD, Kind, Problem, forbidden
+from core.problems import WRONG_METHOD, Kind, Problem, forbidden, needs_factor, out_of_scope
 
 if TYPE_CHECKING:  # what the process has put into the scope
     from core.database.database import Runner
@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # what the process has put into the scope
 T = TypeVar("T")
 JSON = (b"content-type", b"application/json")
 PRIVATE = (b"cache-control", b"private, no-cache")
+NO_STORE = (b"cache-control", b"no-store")
 VARY = (b"vary", b"Authorization")
 LIST_VARY = (b"vary", b"Authorization, Accept-Encoding")
 SMALL_BODY = 16 * 1024  # bytes
@@ -136,6 +137,7 @@ class Endpoint:
         self.also = declared.also
         self.problems = declared.problems
         self.public = declared.public
+        self.ambito = declared.ambito
         self.admin = declared.admin
         self.media = tuple(declared.media)
         self.examples = declared.media if isinstance(declared.media, Mapping) else {}
@@ -148,6 +150,7 @@ class Endpoint:
         self.any_query = declared.any_query
         self.large = declared.large
         self.oauth = declared.oauth
+        self.secret = declared.secret
         self.once: bool = getattr(handler, "once", False)
         self.streams = False
         hints = get_type_hints(handler, include_extras=True)
@@ -163,7 +166,8 @@ class Endpoint:
         answers = get_args(self.answer) if get_origin(self.answer) is Reply else (self.answer,)
         self.lists = get_origin(answers[0]) is list
         vary = LIST_VARY if self.lists else VARY
-        self._headers: Headers = NO_CACHE if self.oauth else () if self.public else (PRIVATE, vary)
+        private = (NO_STORE,) if self.secret else (PRIVATE, vary)
+        self._headers: Headers = NO_CACHE if self.oauth else () if self.public else private
 
     def _declare(self, name: str, hint: Any) -> None:
         if hint is int:
@@ -180,8 +184,10 @@ class Endpoint:
             caller = scope["caller"]
             if isinstance(caller, Problem):
                 raise caller
+            if caller.llave is not None and self.ambito not in caller.llave.ambitos:
+                raise out_of_scope(self.ambito)
             if self.admin and not caller.admin:
-                raise forbidden()
+                raise needs_factor() if caller.rol == "sin_factor" else forbidden()
             scope["account"] = caller.id
         elif self.database:
             scope["account"] = client_address(scope, scope["services"].settings.trusted_proxies)
@@ -271,6 +277,7 @@ class endpoint(Struct, frozen=True, kw_only=True):
     also: Sequence[int] = ()  # other statuses that are no errors
     problems: Sequence[Kind] = ()  # the errors that are its own
     public: bool = False  # it needs no token
+    ambito: str | None = None  # the scope with which an API key will do; without one it takes no keys
     admin: bool = False  # it needs an admin's token
     media: Sequence[str] | Mapping[str, Any] = ("application/json",)  # of its body; with an example of each
     location: str | None = None  # the path of what was created
@@ -284,6 +291,7 @@ class endpoint(Struct, frozen=True, kw_only=True):
     any_query: bool = (
         False  # parameters that it does not know are ignored: mail programs and probes add theirs
     )
+    secret: bool = False  # the answer holds a secret: nobody keeps it, and we keep it sealed
     large: bool = False  # its body may be as long as the settings say, not only SMALL_BODY bytes
     oauth: bool = (
         False  # it takes parameters, of a union those of the grant_type, and refuses them as RFC 6749 says

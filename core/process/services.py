@@ -5,10 +5,12 @@ from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
+from core.auth.api_keys import ApiKeys
 from core.auth.password_hashes import Passwords
 from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
+from core.auth.vault import Vault
 from core.database.database import Database
 from core.database.rooms import Room
 from core.files.spool import Disk
@@ -23,7 +25,9 @@ class Services(Struct, frozen=True):
     db: Database
     read_db: Database
     tokens: Tokens
+    api_keys: ApiKeys
     keys: Keys
+    vault: Vault
     passwords: Passwords
     known: KnownSessions
     requests: Requests

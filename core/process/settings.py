@@ -96,6 +96,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     require_verified: Annotated[
         Literal["true", "false"], Meta(description="login only with a verified correo: true or false")
     ] = "false"
+    require_factor: Annotated[
+        Literal["nobody", "admins"],
+        Meta(description="who acts as an admin only once they have a second factor: nobody or admins"),
+    ] = "nobody"
     throttle: Annotated[
         Switch, Meta(description="limits on attempts: on, or off for load tests outside production")
     ] = "on"

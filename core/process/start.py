@@ -15,10 +15,12 @@ from weakref import WeakValueDictionary
 
 from msgspec import structs
 
+from core.auth.api_keys import ApiKeys
 from core.auth.password_hashes import Passwords
 from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.auth.tokens import Tokens
+from core.auth.vault import Vault
 from core.database.database import Database, open_database
 from core.database.rooms import registrations, transfers
 from core.files.spool import Disk
@@ -73,7 +75,9 @@ async def services(environ: Mapping[str, str]) -> AsyncIterator[Services]:
             db=db,
             read_db=read_db,
             tokens=Tokens(chosen.jwt_secret, chosen.jwt_secret_previous, chosen.access_token_minutes),
+            api_keys=ApiKeys(),
             keys=Keys(chosen.jwt_secret, chosen.jwt_secret_previous),
+            vault=Vault(chosen.jwt_secret, chosen.jwt_secret_previous),
             passwords=passwords,
             known=KnownSessions(),
             requests=Requests(),

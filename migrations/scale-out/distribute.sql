@@ -10,6 +10,8 @@
 -- auditoria: local; lists read it across all users, newest first, and a month is dropped at once.
 -- enlace: local; a row or two per user, and a queue of mails that is read across all users.
 -- aviso: local, as enlace is.
+-- factor: local; a row per user at most, read at their second step alone.
+-- llave: local; some rows per user, read once every few minutes and process.
 -- retencion: local; a row, for whoever drops old records.
 -- intento: local; a few counters, unlogged, that belong to no user.
 
@@ -17,14 +19,14 @@ BEGIN;
 -- What refers to a table on every node is made in one transaction only if it is made shard by shard.
 SET LOCAL citus.multi_shard_modify_mode = 'sequential';
 
--- Citus makes enlace and aviso anew where they meet usuario, without their comments: these are kept until then.
+-- Citus makes enlace, aviso, factor and llave anew where they meet usuario, without their comments: these are kept until then.
 CREATE TEMPORARY TABLE said ON COMMIT DROP AS
 SELECT c.relname, a.attname, d.description
   FROM pg_description AS d
   JOIN pg_class AS c ON c.oid = d.objoid
   LEFT JOIN pg_attribute AS a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0
  WHERE d.classoid = 'pg_class'::regclass
-   AND c.oid IN ('enlace'::regclass, 'aviso'::regclass);
+   AND c.oid IN ('enlace'::regclass, 'aviso'::regclass, 'factor'::regclass, 'llave'::regclass);
 
 -- Shards cannot hold an id unique among all of them: from here on only the sequence of the coordinator does. Never insert a
 -- sale with an id of one's own. Whoever changes a sale names its owner too, so that one row changes at most.
@@ -38,6 +40,8 @@ ALTER TABLE idempotencia DROP CONSTRAINT idempotencia_usuario_id_fkey;
 ALTER TABLE enlace DROP CONSTRAINT enlace_usuario_id_fkey;
 ALTER TABLE aviso DROP CONSTRAINT aviso_usuario_id_fkey;
 ALTER TABLE eliminacion DROP CONSTRAINT eliminacion_usuario_id_fkey;
+ALTER TABLE factor DROP CONSTRAINT factor_usuario_id_fkey;
+ALTER TABLE llave DROP CONSTRAINT llave_usuario_id_fkey;
 
 SELECT create_reference_table('usuario');
 SELECT create_reference_table('eliminacion');
@@ -56,6 +60,10 @@ ALTER TABLE enlace ADD CONSTRAINT enlace_usuario_id_fkey
 ALTER TABLE aviso ADD CONSTRAINT aviso_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 ALTER TABLE eliminacion ADD CONSTRAINT eliminacion_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE factor ADD CONSTRAINT factor_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE llave ADD CONSTRAINT llave_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 
 DO $$

@@ -9,14 +9,14 @@
 BEGIN;
 SET LOCAL citus.multi_shard_modify_mode = 'sequential';
 
--- Citus makes enlace and aviso anew where they meet usuario, without their comments: these are kept until then.
+-- Citus makes enlace, aviso, factor and llave anew where they meet usuario, without their comments: these are kept until then.
 CREATE TEMPORARY TABLE said ON COMMIT DROP AS
 SELECT c.relname, a.attname, d.description
   FROM pg_description AS d
   JOIN pg_class AS c ON c.oid = d.objoid
   LEFT JOIN pg_attribute AS a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0
  WHERE d.classoid = 'pg_class'::regclass
-   AND c.oid IN ('enlace'::regclass, 'aviso'::regclass);
+   AND c.oid IN ('enlace'::regclass, 'aviso'::regclass, 'factor'::regclass, 'llave'::regclass);
 
 ALTER TABLE venta DROP CONSTRAINT venta_usuario_id_fkey;
 ALTER TABLE sesion DROP CONSTRAINT sesion_usuario_id_fkey;
@@ -24,6 +24,8 @@ ALTER TABLE idempotencia DROP CONSTRAINT idempotencia_usuario_id_fkey;
 ALTER TABLE enlace DROP CONSTRAINT enlace_usuario_id_fkey;
 ALTER TABLE aviso DROP CONSTRAINT aviso_usuario_id_fkey;
 ALTER TABLE eliminacion DROP CONSTRAINT eliminacion_usuario_id_fkey;
+ALTER TABLE factor DROP CONSTRAINT factor_usuario_id_fkey;
+ALTER TABLE llave DROP CONSTRAINT llave_usuario_id_fkey;
 
 CREATE TABLE eliminacion_local (LIKE eliminacion INCLUDING ALL EXCLUDING INDEXES);
 INSERT INTO eliminacion_local SELECT * FROM eliminacion;
@@ -91,6 +93,10 @@ ALTER TABLE enlace ADD CONSTRAINT enlace_usuario_id_fkey
 ALTER TABLE aviso ADD CONSTRAINT aviso_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 ALTER TABLE eliminacion ADD CONSTRAINT eliminacion_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE factor ADD CONSTRAINT factor_usuario_id_fkey
+    FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
+ALTER TABLE llave ADD CONSTRAINT llave_usuario_id_fkey
     FOREIGN KEY (usuario_id) REFERENCES usuario (id) ON DELETE CASCADE;
 
 DO $$
