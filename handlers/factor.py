@@ -29,7 +29,7 @@ from core.process.services import Services
 from handlers import throttle
 from handlers.idempotency import once
 from handlers.own_password import OwnPassword, confirmed, with_password
-from sql import factores, sesiones, usuarios
+from sql import factores, usuarios
 
 ISSUER = "Ventas"
 REMOVED = Answered("Segundo factor quitado correctamente")
@@ -138,7 +138,6 @@ async def confirm(request: Request, sent: Confirmation) -> RecoveryCodes:
         raise bad_code()
     codes = totp.new_recovery_codes()
     async with request.db.transaction() as tx:
-        await sesiones.hold(tx, id)
         await usuarios.lock(tx, id)
         done = await factores.confirm(
             tx,

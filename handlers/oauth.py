@@ -71,10 +71,11 @@ async def _revoke_key(request: Request, key: ApiKey) -> None:
     services = request.services
     notice = services.mail is not None
     origin = structs.replace(request.origin, actor=NOBODY)
-    await llaves.revoke(
+    revoked = await llaves.revoke(
         services.db, key.usuario_id, origin, id=key.id, huella=key.huella, notice=notice, reversible=True
     )
-    services.known.forget(key.usuario_id)
+    if revoked:  # else a stranger, who names whom they like, would make this process forget them
+        services.known.forget(key.usuario_id)
 
 
 @endpoint(public=True, database=False, problems=[NO_ROUTE])

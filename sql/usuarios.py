@@ -410,6 +410,7 @@ async def credentials_by_id(db: Runner, id: int) -> Credenciales | None:
 async def lock(tx: Transaction, id: int) -> None:
     """Logins of the user wait from here on, so that the next statement sees every session."""
     await tx.run(LOCK, id=id)
+    await sesiones.hold(tx, id)
 
 
 async def renew(db: Runner, id: int, *, verified: str, renewed: str) -> bool:

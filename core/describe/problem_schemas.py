@@ -5,12 +5,13 @@ from http import HTTPStatus
 
 from core.describe.schemas import Schema, reference
 from core.http.oauth import WORDS
-from core.problems import BAD_TOKEN_REQUEST, INVALID, KEY_IN_USE, Kind
+from core.problems import BAD_TOKEN_REQUEST, INVALID, KEY_IN_USE, MFA_REQUIRED, Kind
 
 PROBLEM = "application/problem+json"
 JSON = "application/json"
 RATE_LIMIT = ["RateLimit", "RateLimit-Policy"]
 SECTION_5_2 = ["invalid_request", "invalid_grant", "invalid_scope", "unsupported_grant_type"]
+MFA = "mfa_required"  # as Auth0 has it; RFC 6749 knows no second step
 
 TEXT: Schema = {"type": "string"}
 FIELDS = {
@@ -38,7 +39,7 @@ MEMBERS: dict[str, Schema] = {
     "request_id": TEXT,
 }
 OAUTH_MEMBERS: dict[str, Schema] = {
-    "error": TEXT | {"enum": [*SECTION_5_2, *dict.fromkeys(WORDS.values())]},
+    "error": TEXT | {"enum": [*SECTION_5_2, MFA, *dict.fromkeys(WORDS.values())]},
     "error_description": TEXT | {"description": "`detail` in ASCII."},
 }
 
@@ -90,6 +91,8 @@ def _schema(kind: Kind, oauth: bool) -> Schema:
     members = MEMBERS | said
     if oauth:
         members |= OAUTH_MEMBERS
+    if kind is MFA_REQUIRED:
+        members["mfa_token"] = TEXT | {"description": "What the second step of the login sends back."}
     required = list(members)
     if kind in (INVALID, BAD_TOKEN_REQUEST):
         members["errores"] = FIELDS

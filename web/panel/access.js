@@ -52,10 +52,18 @@ export function Login({ ended, username }) {
 }
 
 function SecondStep({ token, keep, back }) {
-  const send = ({ otp }) => enter({ grant_type: SECOND_STEP, mfa_token: token, otp: otp.replace(/\s/gu, "") }, keep);
+  const [old, setOld] = useState(false); // too long ago, or the password was changed meanwhile
+  const send = async ({ otp }) => {
+    try {
+      await enter({ grant_type: SECOND_STEP, mfa_token: token, otp }, keep);
+    } catch (problem) {
+      setOld(problem.codigo === "mfa_token_invalido");
+      throw problem;
+    }
+  };
   return html`
     <h1 tabindex="-1">Segundo paso</h1>
-    <${Form} onSend=${send} submit="Entrar" draft=${false} onCancel=${back} cancel="Volver">
+    <${Form} onSend=${send} submit="Entrar" draft=${false} onCancel=${back} cancel=${old ? "Empezar de nuevo" : "Volver"}>
       <${Field} label="Código" name="otp" inputmode="text" autocomplete="one-time-code" autocapitalize="none" autofocus required
         rule="Los 6 números que muestra su aplicación ahora, o uno de sus códigos de recuperación." />
     <//>`;

@@ -12,6 +12,10 @@ import { device } from "./sesiones.js";
 const ACTIONS = {
   login: "Entró",
   login_fallido: "No pudo entrar",
+  factor_activado: "Activó el segundo factor",
+  factor_quitado: "Se quitó el segundo factor",
+  llave_creada: "Creó una llave de API",
+  llave_revocada: "Se revocó una llave de API",
   refresh_repetido: "Un token ya usado volvió: la sesión terminó",
   sesion_terminada: "Terminó una sesión",
   usuario_creado: "Cuenta creada",
@@ -27,6 +31,7 @@ const ACTIONS = {
 const REASONS = {
   cuenta_bloqueada: "la cuenta está bloqueada",
   cuenta_sin_verificar: "el correo no está verificado",
+  codigo_invalido: "el código del segundo paso no era válido; la contraseña sí",
   credenciales_invalidas: "la contraseña no era la suya",
   demasiados_intentos: "hubo demasiados intentos",
 };

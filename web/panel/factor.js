@@ -11,10 +11,9 @@ export function Factor() {
     setStep(null);
     loaded.again();
   };
-  if (loaded.problem?.codigo === "ruta_desconocida") return null; // an API without it
   return html`<section class="card matter" aria-label="Segundo factor">
     <h2>Segundo factor</h2>
-    <p class="soft">Además de la contraseña, un código de su teléfono: quien le robe una no entra sin el otro.</p>
+    <p class="soft">Además de la contraseña, un código de su teléfono: quien le robe una no entra sin el otro. Al activarlo, sus otras sesiones terminan.</p>
     <${Loaded} of=${loaded} lines=${2}>${({ body }) => html`<${Step} ...${{ active: body.activo, body, step, setStep, done }} />`}<//>
   </section>`;
 }
@@ -37,7 +36,8 @@ function Step({ active, body, step, setStep, done }) {
   return active
     ? html`<p><span class="tag good">activo</span> ${body.codigos_restantes !== undefined && html`<span class="soft">Quedan ${body.codigos_restantes} códigos de recuperación.</span>`}</p>
         <div class="actions"><button type="button" class="danger" onClick=${() => setStep("remove")}>Quitarlo…</button></div>`
-    : html`<div class="actions"><button type="button" onClick=${() => setStep("ask")}>Configurar el segundo factor</button></div>`;
+    : html`${body.requerido && html`<p class="note">Este servicio lo pide a los admins: hasta que lo active, su cuenta actúa como la de un usuario.</p>`}
+      <div class="actions"><button type="button" onClick=${() => setStep("ask")}>Configurar el segundo factor</button></div>`;
 }
 
 const Password = () => html`<${Field} label="Contraseña actual" name="password_actual" type="password" autocomplete="current-password" required />`;

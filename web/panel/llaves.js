@@ -10,13 +10,14 @@ import { More, usePages } from "./ventas_lista.js";
 
 const SCOPES = { "ventas:leer": "Leer ventas", "ventas:crear": "Crear ventas" };
 
+const over = (key) => new Date(key.expira) <= new Date();
+
 export function Keys() {
   const [times, setTimes] = useState(0);
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState(null);
   const [removed, setRemoved] = useState(null);
   const { items, more, busy, problem, next } = usePages({}, times, "user/me/llaves");
-  const missing = problem?.codigo === "ruta_desconocida"; // an API without them
   const reload = () => setTimes(times + 1);
 
   const make = async ({ nombre, expira, password_actual: password, ...scopes }, key) => {
@@ -47,11 +48,11 @@ export function Keys() {
           <${Field} label="Vence el" name="expira" type="date" min=${today(zone())} value=${plusMonths(today(zone()), 12)} required />
           <${Field} label="Contraseña actual" name="password_actual" type="password" autocomplete="current-password" required />
         <//>`
-      : !missing && html`<div class="actions"><button type="button" class="primary" onClick=${() => setMaking(true)}>Nueva llave</button></div>`}
+      : html`<div class="actions"><button type="button" class="primary" onClick=${() => setMaking(true)}>Nueva llave</button></div>`}
     <ul class="rows">
       ${items.map((key) => html`<li key=${key.id}>
         <div><p class="strong">${key.nombre}</p>
-          <p class="soft small">${(key.ambitos ?? []).map((scope) => SCOPES[scope] ?? scope).join(", ")} · ${key.uso ? `usada ${ago(key.uso)}` : "sin usar"}${key.expira && ` · vence el ${moment(key.expira, zone())}`}</p></div>
+          <p class="soft small">${(key.ambitos ?? []).map((scope) => SCOPES[scope] ?? scope).join(", ")} · ${key.uso ? `usada ${ago(key.uso)}` : "sin usar"}${` · ${over(key) ? "venció" : "vence"} el ${moment(key.expira, zone())}`}</p></div>
         <button type="button" class="danger" aria-label="Revocar la llave ${key.nombre}" onClick=${() => setRemoved(key)}>Revocar…</button>
       </li>`)}
     </ul>
@@ -59,7 +60,7 @@ export function Keys() {
       <${Field} label="Contraseña actual" name="password_actual" type="password" autocomplete="current-password" autofocus required /><//>`}
     ${!items.length && !busy && !problem && html`<${Empty} title="Todavía no hay llaves" />`}
     ${busy && html`<${Skeleton} lines=${2} />`}
-    ${missing ? html`<${Empty} title="Este servicio no ofrece llaves" />` : problem && html`<${Alert} problem=${problem} again=${next} />`}
+    ${problem && html`<${Alert} problem=${problem} again=${next} />`}
     ${more && !busy && !problem && html`<${More} onReach=${next} />`}
   </section>`;
 }

@@ -2,7 +2,7 @@
 import { call, get } from "./api.js";
 import { describe } from "./auditoria.js";
 import { ago } from "./format.js";
-import { Form } from "./forms.js";
+import { Field, Form } from "./forms.js";
 import { html, useState } from "./html.js";
 import { Alert, Dialog, Empty, Loaded, say, Skeleton, useLoad } from "./parts.js";
 import { fullName } from "./people.js";
@@ -85,26 +85,27 @@ function Person({ user, me, onClose, onDone }) {
       <a class="button" href=${link("ventas", { usuario: user.id })}>Sus ventas</a>
       <a class="button" href=${link("auditoria", { afectado: user.id })}>Su auditoría</a>
       ${CHANGES.filter(({ when }) => when(user)).map((each) => html`<button type="button" class=${each.danger ? "danger" : ""} onClick=${() => setAsked(each)}>${each.name}</button>`)}
-      <${RemoveFactor} user=${user} />
     </div>
     ${asked && html`<div class="note"><${Form} onSend=${change} submit="${asked.name} a ${user.username}" danger=${asked.danger} onCancel=${() => setAsked(null)} draft=${false}>
       <p>${asked.asks}${user.id === me.id ? " Es su propia cuenta." : ""}</p><//></div>`}
+    <${RemoveFactor} user=${user} />
     <${Access} user=${user} />
   <//>`;
 }
 
+/** For who has lost the app and the recovery codes; the password is the admin's own. */
 function RemoveFactor({ user }) {
-  const offered = useLoad((signal) => get("user/me/factor", {}, { signal }), []);
-  if (!offered.data) return null;
-  const remove = async () => {
-    try {
-      await call("DELETE", `user/${user.id}/factor`);
-      say("Segundo factor quitado");
-    } catch (problem) {
-      say(problem.message);
-    }
+  const [asking, setAsking] = useState(false);
+  const remove = async (values) => {
+    await call("DELETE", `user/${user.id}/factor`, { json: values });
+    say("Segundo factor quitado");
+    setAsking(false);
   };
-  return html`<button type="button" onClick=${remove}>Quitar su segundo factor</button>`;
+  if (!asking) return html`<div class="actions gap"><button type="button" class="danger" onClick=${() => setAsking(true)}>Quitar su segundo factor…</button></div>`;
+  return html`<div class="note"><${Form} onSend=${remove} submit="Quitar el segundo factor a ${user.username}" danger onCancel=${() => setAsking(false)} draft=${false}>
+    <p>Quien perdió el teléfono y los códigos de recuperación entra otra vez con su contraseña sola. Asegúrese de que es quien dice ser.</p>
+    <${Field} label="Su propia contraseña" name="password_actual" type="password" autocomplete="current-password" autofocus required />
+  <//></div>`;
 }
 
 /** What the audit knows of this user's attempts to get in, and what it means. */
