@@ -359,6 +359,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: object = None) -> None:
         for server in self.servers:
             server.close()
+        for _ in range(3):  # turns of the loop, in which a connection that was just accepted comes to be
+            await asyncio.sleep(0)
         for connection in list(self.server_state.connections):
             connection.shutdown()
         while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it

@@ -169,6 +169,8 @@ def test_a_key_in_use_is_told_everywhere(connect, ana, database):
             if any(parameter.get("name") == "Idempotency-Key" for parameter in operation["parameters"]):
                 sent = _valid(method, path)
                 sent["headers"] = headers | sent.get("headers", {})
+                if "password_actual" in sent.get("json", {}):
+                    sent["json"] = sent["json"] | {"password_actual": PASSWORD}
                 problem(_ask(impatient, method, path, **sent), 409, "clave_en_uso")
         first.rollback()
 

@@ -13,7 +13,7 @@ def test_it_has_the_profile_the_sessions_the_audit_and_where_the_sales_are(ana, 
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "private, no-store"
     kept = answer.json()
-    assert kept.keys() == {"perfil", "ventas", "sesiones", "auditoria"}
+    assert kept.keys() == {"perfil", "factor", "llaves", "ventas", "sesiones", "auditoria"}
     assert kept["perfil"] == beto.get("/user/me").json()
     assert beto.get(kept["ventas"]).text.count("\n") == 2
     assert [session["fin"] is None for session in kept["sesiones"]] == [False, True]

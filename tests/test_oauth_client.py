@@ -11,6 +11,7 @@ from authlib.integrations.httpx_client import OAuth2Client
 from conftest import NO_TLS, PASSWORD, problem
 
 from core.checkout import CHECKOUT
+from handlers.login_bodies import MFA_OTP
 
 METADATA = "/.well-known/oauth-authorization-server"
 
@@ -70,7 +71,7 @@ def test_the_metadata_names_what_is_there(api, path):
         "revocation_endpoint": f"{base}/login/revocar",
         "service_documentation": f"{base}/docs",
         "response_types_supported": [],
-        "grant_types_supported": ["password", "refresh_token"],
+        "grant_types_supported": ["password", "refresh_token", MFA_OTP],
         "scopes_supported": ["offline_access"],
         "token_endpoint_auth_methods_supported": ["none"],
         "revocation_endpoint_auth_methods_supported": ["none"],

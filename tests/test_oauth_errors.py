@@ -6,6 +6,8 @@ import httpx
 import pytest
 from conftest import PASSWORD, client_of, database_url, new_database, new_user, problem, running
 
+from handlers.login_bodies import MFA_OTP
+
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
 RIGHT = {"username": "ana", "password": PASSWORD}
@@ -53,7 +55,7 @@ def site(postgres: str, template: str) -> Iterator[httpx.Client]:
             {"grant_type": 'ma"gia\\'},
             "peticion_de_token_invalida",
             "unsupported_grant_type",
-            "grant_type debe ser password o refresh_token",
+            f"grant_type debe ser password o refresh_token o {MFA_OTP}",
         ),
         (
             "/login/",

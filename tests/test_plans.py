@@ -63,6 +63,17 @@ SELECT n, 'correo', 'u' || n || '@example.com', true, now() - n * interval '1 mi
   FROM generate_series(1, 50000) AS n
 """,
     """
+INSERT INTO factor (usuario_id, secreto, sello, creacion, confirmado)
+SELECT n, sha256('x'), 1 + n / 49900, now() - n * interval '1 minute', now()
+  FROM generate_series(1, 50000) AS n
+""",
+    """
+INSERT INTO llave (usuario_id, nombre, ambitos, huella, creacion, expira)
+SELECT 1 + n % 20000, 'caja', '{ventas:crear}', sha256('x'), now() - interval '1 year',
+       now() + (n - 1000) * interval '1 day' / 100
+  FROM generate_series(1, 50000) AS n
+""",
+    """
 INSERT INTO intento (clave, intentos, ultimo, espera)
 SELECT substr(sha256(n::text::bytea), 1, 16), 1, now(), now()
   FROM generate_series(1, 50000) AS n

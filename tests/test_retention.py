@@ -19,7 +19,16 @@ from commands.main import main
 from core.checkout import CHECKOUT
 from core.database.database import Database
 from core.process import start
-from sql import auditoria_months, auditoria_retention, avisos, enlaces, idempotencia, intentos, sesiones
+from sql import (
+    auditoria_months,
+    auditoria_retention,
+    avisos,
+    enlaces,
+    idempotencia,
+    intentos,
+    llaves,
+    sesiones,
+)
 from sql.auditoria_months import partition
 
 FAKETIME = list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
@@ -56,6 +65,12 @@ SELECT n, 'correo', 'x@example.com', true, now() - interval '11 days',
        now() + CASE WHEN n > 2000 THEN interval '1 hour' ELSE interval '-8 days' END
   FROM generate_series(1, 2100) AS n
 """,
+    "llave": """
+INSERT INTO llave (usuario_id, nombre, ambitos, huella, creacion, expira)
+SELECT n, 'caja', '{ventas:crear}', sha256('x'), now() - interval '1 year',
+       now() + CASE WHEN n > 2000 THEN interval '1 hour' ELSE interval '-91 days' END
+  FROM generate_series(1, 2100) AS n
+""",
     "intento": """
 INSERT INTO intento (clave, intentos, ultimo, conocida)
 SELECT substr(sha256(n::text::bytea), 1, 16), 1,
@@ -71,6 +86,7 @@ SWEEPS: dict[str, Callable[[Database], Awaitable[int]]] = {
     "enlace": enlaces.sweep,
     "aviso": avisos.sweep,
     "intento": intentos.sweep,
+    "llave": llaves.sweep,
 }
 
 
@@ -92,7 +108,7 @@ def test_each_table_that_fills_by_itself_is_swept_in_the_background(database: st
         async with opened(database) as services:
             return {sweep.name for sweep in sweeps(services)}
 
-    others = {"eliminacion", "auditoria_late"}  # which have tests of their own
+    others = {"eliminacion", "auditoria_late", "factor", "llave_uso"}  # which have tests of their own
     assert asyncio.run(names()) == OLD.keys() | others
 
 
