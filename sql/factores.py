@@ -213,7 +213,7 @@ UPDATE usuario
 """
 
 OUTDATED = """
--- factores.outdated: some of the secrets that another key has sealed; uses factor_sello_idx
+-- factores.outdated: some of the secrets that another key has sealed; uses factor_sello_idx, factor_pkey
 SELECT usuario_id, secreto
   FROM factor
  WHERE (sello < %(sello)s OR sello > %(sello)s)

@@ -64,7 +64,7 @@ SELECT n, 'correo', 'u' || n || '@example.com', true, now() - n * interval '1 mi
 """,
     """
 INSERT INTO factor (usuario_id, secreto, sello, creacion, confirmado)
-SELECT n, sha256('x'), 1 + n / 49900, now() - n * interval '1 minute', now()
+SELECT 2 * n, sha256('x'), CASE WHEN n % 1000 = 0 THEN 7 ELSE 50000 END, now() - n * interval '1 minute', now()
   FROM generate_series(1, 50000) AS n
 """,
     """

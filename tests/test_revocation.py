@@ -32,7 +32,7 @@ SELECT max(query_start)
   FROM pg_stat_activity
  WHERE datname = current_database()
    AND application_name = 'ventas'
-   AND query !~ 'listener.ping|enlaces|avisos|eliminaciones|sweep'
+   AND query !~ 'listener.ping|enlaces|avisos|eliminaciones|sweep|factores.outdated|auditoria_late|retention'
 """
 WAITING = """
 SELECT pid
