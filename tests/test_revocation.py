@@ -27,12 +27,13 @@ from core.auth.sealing import Keys
 from core.caller import Caller
 from sql import sesiones
 
+# When a request last asked the database; a COMMIT is of the background: a GET has none.
 WORKED = """
 SELECT max(query_start)
   FROM pg_stat_activity
  WHERE datname = current_database()
    AND application_name = 'ventas'
-   AND query !~ 'listener.ping|enlaces|avisos|eliminaciones|sweep|factores.outdated|auditoria_late|retention'
+   AND query !~ 'listener.ping|enlaces|avisos|eliminaciones|sweep|factores.outdated|auditoria_late|retention|^COMMIT'
 """
 WAITING = """
 SELECT pid
