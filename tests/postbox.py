@@ -70,9 +70,16 @@ class Postbox:
         try:
             yield self
         finally:
-            while self.connections:
-                threading.Event().wait(0.01)
+            asyncio.run_coroutine_threadsafe(self._end(controller.server), controller.loop).result()
             controller.stop()
+
+    async def _end(self, server: asyncio.AbstractServer) -> None:
+        """No connection is open any more, nor one that was accepted just now."""
+        server.close()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        while self.connections:  # noqa: ASYNC110 - aiosmtpd has no event for it
+            await asyncio.sleep(0.01)
 
     def mail(self) -> EmailMessage:
         """The next mail, once it is there."""

@@ -39,7 +39,7 @@ def busy(rows) -> list[tuple]:
     """The connections of the server that are in a transaction."""
     return rows(
         "SELECT pid, query FROM pg_stat_activity WHERE datname = current_database()"
-        " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+        " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'"
     )
 
 
