@@ -16,7 +16,7 @@ from bench.ledger import Crowd, Ledger
 from bench.nodes import Node
 
 SALES = 200_000  # of an account that is deleted
-MODES = (
+MODES = (  # of LOCK TABLE, from the weakest to the strongest
     "ACCESS SHARE",
     "ROW SHARE",
     "ROW EXCLUSIVE",

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bench.faults_neighbours import MODES
 from core.local.embedded import binaries, temporary_postgres
 from core.migrating.guard import apply, rollback
 from core.migrating.migrations import FOLDER, header, names, pending
@@ -25,16 +26,6 @@ OTHER_VERSIONS = [
     pytest.param(path, id=path.parent.name, marks=pytest.mark.slow)
     for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 ]
-MODES = (  # from the weakest to the strongest
-    "ACCESS SHARE",
-    "ROW SHARE",
-    "ROW EXCLUSIVE",
-    "SHARE UPDATE EXCLUSIVE",
-    "SHARE",
-    "SHARE ROW EXCLUSIVE",
-    "EXCLUSIVE",
-    "ACCESS EXCLUSIVE",
-)
 LOCKS_OF = """
 SELECT c.relname, regexp_replace(replace(l.mode, 'Lock', ''), '(?<=[a-z])(?=[A-Z])', ' ', 'g')
   FROM pg_locks AS l
