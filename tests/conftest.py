@@ -48,19 +48,32 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one, for all: making it take
 
 SLOWEST_FILES = 20
 
+OTHER_POSTGRESQLS = [
+    pytest.param(path, id=path.parent.name, marks=pytest.mark.slow)
+    for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+]
+
 if (
     signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 ):  # as in a shell's background: what tests start would ignore it too
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test marked `each_postgresql` runs once more on each other PostgreSQL of this machine; these runs are slow."""
+    if metafunc.definition.get_closest_marker("each_postgresql") and "postgres" in metafunc.fixturenames:
+        own = pytest.param(None, id=pytest.HIDDEN_PARAM)
+        metafunc.parametrize("postgres", [own, *OTHER_POSTGRESQLS], indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a server where databases may be made: TEST_DATABASE_URL, or one of our own."""
-    if url := os.environ.get("TEST_DATABASE_URL"):
+    programs = getattr(request, "param", None)
+    if programs is None and (url := os.environ.get("TEST_DATABASE_URL")):
         yield url
     else:
-        with temporary_postgres() as url:
+        with temporary_postgres(bin_dir=programs) as url:
             yield url
 
 

@@ -139,6 +139,7 @@ def test_of_an_admin_who_is_deleted_it_keeps_what_they_did_to_others(ana, beto, 
     assert (record["direccion"], record["agente"], record["despues"]) == ("", "", {"nombre": "Carola"})
 
 
+@pytest.mark.each_postgresql
 def test_a_changed_sale_is_recorded_old_and_new_by_whom(ana, beto, rows):
     id = beto.post("/venta/", json={"venta": 150000, "ventas_productos": 3}).json()["id"]
     assert rows("SELECT actualizacion FROM venta") == [(None,)]
@@ -153,6 +154,7 @@ def test_a_changed_sale_is_recorded_old_and_new_by_whom(ana, beto, rows):
     assert rows("SELECT actualizacion > creacion FROM venta") == [(True,)]
 
 
+@pytest.mark.each_postgresql
 def test_a_deleted_sale_is_recorded_so_that_it_could_be_made_again(ana, beto):
     sale = beto.get(beto.post("/venta/", json={"venta": 5, "ventas_productos": 1}).headers["location"]).json()
 
@@ -164,6 +166,7 @@ def test_a_deleted_sale_is_recorded_so_that_it_could_be_made_again(ana, beto):
     assert record["despues"] is None
 
 
+@pytest.mark.each_postgresql
 def test_a_refused_change_of_a_sale_leaves_no_record(ana, beto, carla):
     path = beto.post("/venta/", json={"venta": 5, "ventas_productos": 1}).headers["location"]
     problem(carla.patch(path, json={"venta": 6}), 404, "venta_inexistente")
@@ -173,6 +176,7 @@ def test_a_refused_change_of_a_sale_leaves_no_record(ana, beto, carla):
     assert records(ana, accion="venta_actualizada") + records(ana, accion="venta_eliminada") == []
 
 
+@pytest.mark.each_postgresql
 def test_records_of_changes_at_the_same_time_follow_from_each_other(ana, beto):
     path = beto.post("/venta/", json={"venta": 0, "ventas_productos": 1}).headers["location"]
     threads = [
@@ -190,6 +194,7 @@ def test_records_of_changes_at_the_same_time_follow_from_each_other(ana, beto):
     assert amount == beto.get(path).json()["venta"]
 
 
+@pytest.mark.each_postgresql
 def test_of_two_sales_of_one_id_a_change_takes_one(ana, beto, carla, rows):
     """As on a sharded cluster, where no index can span the shards."""
     rows("DROP INDEX venta_id_key")
@@ -376,6 +381,7 @@ def test_the_longest_of_everything_fits(ana, connect):
     assert (record["agente"], record["peticion"]) == ("x" * 200, "y" * 128)
 
 
+@pytest.mark.each_postgresql
 def test_a_months_records_have_a_table_of_their_own(database, rows):
     make_months(database)
     rows("INSERT INTO auditoria (usuario_id, accion, creacion) VALUES (1, 'login', '2001-01-01')")
@@ -395,6 +401,7 @@ def test_making_the_months_again_changes_nothing(database, rows):
     assert rows("SELECT count(*) FROM pg_inherits WHERE inhparent = 'auditoria'::regclass") == [(14,)]
 
 
+@pytest.mark.each_postgresql
 def test_the_current_month_gets_its_table_also_when_it_has_begun_without(database, rows):
     said: list[str] = []
     rows("INSERT INTO auditoria (usuario_id, accion) SELECT 1, 'login' FROM generate_series(1, 1000)")
@@ -412,6 +419,7 @@ def test_the_current_month_gets_its_table_also_when_it_has_begun_without(databas
     assert rows("SELECT count(*) FROM pg_inherits WHERE inhparent = 'auditoria'::regclass") == [(15,)]
 
 
+@pytest.mark.each_postgresql
 def test_records_are_added_and_read_while_a_month_moves(database, rows):
     rows("INSERT INTO auditoria (usuario_id, accion) SELECT 1, 'login' FROM generate_series(1, 20000)")
     done, counts = threading.Event(), []

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from conftest import database_url, url_as
+from conftest import OTHER_POSTGRESQLS, database_url, url_as
 
 from core.checkout import CHECKOUT
 from core.local.embedded import binaries, temporary_postgres
@@ -56,12 +56,6 @@ def fill(url: str) -> None:
         connection.execute(SALE, [1])
 
 
-OTHERS = [
-    pytest.param(path, id=path.parent.name, marks=pytest.mark.slow)
-    for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-]
-
-
 def made_for_the_owner(server: str) -> str:
     """The URL of the database and the owner that docs/deploy.md makes."""
     page = (CHECKOUT / "docs" / "deploy.md").read_text("utf-8")
@@ -73,7 +67,7 @@ def made_for_the_owner(server: str) -> str:
     return url_as("ventas", server)
 
 
-@pytest.mark.parametrize("version", [pytest.param(None, id="the suite's own"), *OTHERS])
+@pytest.mark.parametrize("version", [pytest.param(None, id="the suite's own"), *OTHER_POSTGRESQLS])
 def test_a_dump_brings_everything_back(version: Path | None, folder: Path) -> None:
     dump, restore = commands("A dump")
     with temporary_postgres(bin_dir=version) as old, temporary_postgres() as new:
@@ -97,7 +91,7 @@ def test_a_dump_brings_everything_back(version: Path | None, folder: Path) -> No
             ]
 
 
-@pytest.mark.parametrize("version", OTHERS)
+@pytest.mark.parametrize("version", OTHER_POSTGRESQLS)
 def test_a_logical_cut_over_loses_nothing_and_no_id_is_given_again(version: Path, folder: Path) -> None:
     begin, end = commands("Logical replication", UPGRADES)
     with (

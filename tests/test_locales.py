@@ -11,12 +11,13 @@ import psycopg
 import pytest
 from conftest import PASSWORD, SETTINGS, client_of, database_url, new_user, problem, running
 from psycopg.errors import FeatureNotSupported, InvalidParameterValue, UniqueViolation, WrongObjectType
-from test_migrations import any_server as any_server
 from test_migrations import copy, hush
 
 from core.checkout import CHECKOUT
 from core.migrating.guard import apply
 from core.migrating.migrations import FOLDER, MigrationError, UnsuitableError, names, pending, unsuitable
+
+pytestmark = pytest.mark.each_postgresql
 
 LOCALES = {
     "C": "LOCALE 'C' LOCALE_PROVIDER libc",
@@ -45,8 +46,8 @@ def made(server: str, options: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("options", LOCALES.values(), ids=LOCALES)
-def test_letter_case_means_the_same_in_every_database(options: str, any_server: str) -> None:
-    with made(any_server, f"ENCODING 'UTF8' {options}") as url:
+def test_letter_case_means_the_same_in_every_database(options: str, postgres: str) -> None:
+    with made(postgres, f"ENCODING 'UTF8' {options}") as url:
         apply(url, say=hush)
         with running({"DATABASE_URL": url}) as address, client_of(address) as api:
             for name in ("ÑANDÚ", "IRMAK"):
@@ -67,8 +68,8 @@ def test_letter_case_means_the_same_in_every_database(options: str, any_server: 
 
 
 @pytest.mark.parametrize("options", LOCALES.values(), ids=LOCALES)
-def test_a_search_finds_the_same_in_every_database(options: str, any_server: str) -> None:
-    with made(any_server, f"ENCODING 'UTF8' {options}") as url:
+def test_a_search_finds_the_same_in_every_database(options: str, postgres: str) -> None:
+    with made(postgres, f"ENCODING 'UTF8' {options}") as url:
         apply(url, say=hush)
         with running({"DATABASE_URL": url}) as address, client_of(address) as api:
             api.post("/user/", json=new_user("ana", nombre="Íñigo"))
@@ -82,10 +83,10 @@ def test_a_search_finds_the_same_in_every_database(options: str, any_server: str
 
 
 def test_rows_that_are_one_in_letter_case_are_named_and_nothing_changes(
-    any_server: str, tmp_path: Path
+    postgres: str, tmp_path: Path
 ) -> None:
     with (
-        made(any_server, "ENCODING 'UTF8' LOCALE 'C'") as url,
+        made(postgres, "ENCODING 'UTF8' LOCALE 'C'") as url,
         psycopg.connect(url, autocommit=True) as connection,
     ):
         apply(url, copy(BEFORE, tmp_path / "before"), say=hush)
@@ -108,9 +109,9 @@ def test_rows_that_are_one_in_letter_case_are_named_and_nothing_changes(
         assert connection.execute("SELECT 1 FROM pg_collation WHERE collname = 'minusculas'").fetchall() == []
 
 
-def test_a_row_that_comes_between_is_named_by_the_index(any_server: str, tmp_path: Path) -> None:
+def test_a_row_that_comes_between_is_named_by_the_index(postgres: str, tmp_path: Path) -> None:
     with (
-        made(any_server, "ENCODING 'UTF8' LOCALE 'C'") as url,
+        made(postgres, "ENCODING 'UTF8' LOCALE 'C'") as url,
         psycopg.connect(url, autocommit=True) as connection,
     ):
         apply(url, copy([*BEFORE, "0010_alter_usuario_venta"], tmp_path / "before"), say=hush)
@@ -147,8 +148,8 @@ def test_a_sequence_left_behind_is_an_honest_503(ana, beto, rows, headers) -> No
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-def test_another_encoding_is_refused_in_one_line(encoding: str, any_server: str) -> None:
-    with made(any_server, f"ENCODING '{encoding}' LOCALE 'C'") as url:
+def test_another_encoding_is_refused_in_one_line(encoding: str, postgres: str) -> None:
+    with made(postgres, f"ENCODING '{encoding}' LOCALE 'C'") as url:
         assert refused(url, f"the database's encoding is {encoding}: make it anew, with ENCODING 'UTF8'")
         with pytest.raises(UnsuitableError):
             pending(url)

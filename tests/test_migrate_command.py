@@ -97,6 +97,7 @@ def test_status_tells_pending_applied_edited_and_ahead(
     assert out.splitlines()[1].startswith("ahead    2")
 
 
+@pytest.mark.each_postgresql
 def test_a_dry_run_shows_the_sql_and_the_locks_and_changes_nothing(
     migrate: Callable[..., tuple[int, str, str]], empty_database: str
 ) -> None:
@@ -255,6 +256,7 @@ def test_help_and_document_list_the_same_exit_codes(
     assert {str(error.exit_code) for error in errors} <= {code for code, _ in told}
 
 
+@pytest.mark.each_postgresql
 def test_four_at_once_on_an_empty_database_all_succeed(empty_database: str) -> None:
     command = [sys.executable, "app.py", "migrate"]
     environ = os.environ | {"DATABASE_URL": empty_database}

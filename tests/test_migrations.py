@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,17 +15,15 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bench.faults_neighbours import MODES
-from core.local.embedded import binaries, temporary_postgres
+from core.local.embedded import binaries
 from core.migrating.guard import apply, rollback
 from core.migrating.migrations import FOLDER, header, names, pending
 from core.migrating.steps import MigrationStep, steps
 
+pytestmark = pytest.mark.each_postgresql
+
 ROOT = FOLDER.parent
 DOCUMENT = ROOT / "docs" / "migrations.md"
-OTHER_VERSIONS = [
-    pytest.param(path, id=path.parent.name, marks=pytest.mark.slow)
-    for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-]
 LOCKS_OF = """
 SELECT c.relname, regexp_replace(replace(l.mode, 'Lock', ''), '(?<=[a-z])(?=[A-Z])', ' ', 'g')
   FROM pg_locks AS l
@@ -33,25 +31,6 @@ SELECT c.relname, regexp_replace(replace(l.mode, 'Lock', ''), '(?<=[a-z])(?=[A-Z
  WHERE l.pid = %s AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace
 """
 TABLES = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
-
-
-@pytest.fixture(scope="session", params=[pytest.param(None, id="the suite's own"), *OTHER_VERSIONS])
-def any_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The suite's PostgreSQL and, in turn, each other version that this machine has."""
-    if request.param is None:
-        yield request.getfixturevalue("postgres")
-    else:
-        with temporary_postgres(bin_dir=request.param) as url:
-            yield url
-
-
-@pytest.fixture
-def any_version(any_server: str) -> Iterator[str]:
-    """An empty database on `any_server`."""
-    with psycopg.connect(any_server, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE migrating")
-        yield make_conninfo(**conninfo_to_dict(any_server) | {"dbname": "migrating"})
-        connection.execute("DROP DATABASE migrating WITH (FORCE)")
 
 
 def hush(line: str) -> None:
@@ -77,61 +56,61 @@ def copy(names: list[str], folder: Path) -> Path:
 
 @pytest.mark.parametrize("newest", [2, pytest.param(len(names()), marks=pytest.mark.slow, id="all")])
 def test_each_one_goes_up_down_and_up_to_the_same_schema(
-    any_version: str, tmp_path: Path, newest: int
+    empty_database: str, tmp_path: Path, newest: int
 ) -> None:
     older = len(names()) - newest
-    apply(any_version, copy(names()[:older], tmp_path / "older"), say=hush)
-    levels = [schema(any_version)]
+    apply(empty_database, copy(names()[:older], tmp_path / "older"), say=hush)
+    levels = [schema(empty_database)]
     for number in range(older + 1, len(names()) + 1):
         folder = copy(names()[:number], tmp_path / str(number))
-        apply(any_version, folder, say=hush)
-        levels.append(schema(any_version))
-        rollback(any_version, 1, folder, confirm=lambda steps: True, say=hush)
-        assert schema(any_version) == levels[-2], (
+        apply(empty_database, folder, say=hush)
+        levels.append(schema(empty_database))
+        rollback(empty_database, 1, folder, confirm=lambda steps: True, say=hush)
+        assert schema(empty_database) == levels[-2], (
             f"{names()[number - 1]}.rollback.sql leaves something behind"
         )
-        apply(any_version, folder, say=hush)
-        assert schema(any_version) == levels[-1]
+        apply(empty_database, folder, say=hush)
+        assert schema(empty_database) == levels[-1]
     assert all(before != after for before, after in pairwise(levels))
 
 
-def test_all_of_them_go_down_at_once_and_up_again(any_version: str) -> None:
-    apply(any_version, say=hush)
-    full = schema(any_version)
-    assert rollback(any_version, len(names()), confirm=lambda steps: True, say=hush) == names()[::-1]
-    assert pending(any_version) == names()
-    assert apply(any_version, say=hush) == names()
-    assert schema(any_version) == full
+def test_all_of_them_go_down_at_once_and_up_again(empty_database: str) -> None:
+    apply(empty_database, say=hush)
+    full = schema(empty_database)
+    assert rollback(empty_database, len(names()), confirm=lambda steps: True, say=hush) == names()[::-1]
+    assert pending(empty_database) == names()
+    assert apply(empty_database, say=hush) == names()
+    assert schema(empty_database) == full
 
 
 @pytest.mark.parametrize("step", steps(FOLDER), ids=lambda step: step.name)
-def test_each_locks_what_its_header_says(step: MigrationStep, any_version: str, tmp_path: Path) -> None:
+def test_each_locks_what_its_header_says(step: MigrationStep, empty_database: str, tmp_path: Path) -> None:
     before = copy(names()[: names().index(step.name)], tmp_path / "before")
-    apply(any_version, before, say=hush)
-    assert declared_locks(step) == taken_locks(step, any_version)
+    apply(empty_database, before, say=hush)
+    assert declared_locks(step) == taken_locks(step, empty_database)
 
 
-def test_an_index_built_concurrently_shows_its_lock(any_version: str, tmp_path: Path) -> None:
-    with psycopg.connect(any_version) as connection:
+def test_an_index_built_concurrently_shows_its_lock(empty_database: str, tmp_path: Path) -> None:
+    with psycopg.connect(empty_database) as connection:
         connection.execute("CREATE TABLE nota (id bigint)")
     (tmp_path / "0001_index_nota.sql").write_text(
         "-- Locks:  nota SHARE UPDATE EXCLUSIVE\n-- transactional: false\n"
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS nota_id_idx ON nota (id);\n"
     )
     [step] = steps(tmp_path)
-    assert declared_locks(step) == taken_locks(step, any_version) == {"nota": "SHARE UPDATE EXCLUSIVE"}
+    assert declared_locks(step) == taken_locks(step, empty_database) == {"nota": "SHARE UPDATE EXCLUSIVE"}
 
 
-def test_the_documented_example_is_true(any_version: str, tmp_path: Path) -> None:
-    apply(any_version, copy(names()[:2], tmp_path / "before"), say=hush)
+def test_the_documented_example_is_true(empty_database: str, tmp_path: Path) -> None:
+    apply(empty_database, copy(names()[:2], tmp_path / "before"), say=hush)
     example, index = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
     (tmp_path / "0003_add_pago.sql").write_text(example)
     (tmp_path / "0004_index_pago.sql").write_text(index)
     add, build = steps(tmp_path)
-    assert declared_locks(add) == taken_locks(add, any_version)
-    with psycopg.connect(any_version) as connection:
+    assert declared_locks(add) == taken_locks(add, empty_database)
+    with psycopg.connect(empty_database) as connection:
         connection.execute(example)
-    assert declared_locks(build) == taken_locks(build, any_version)
+    assert declared_locks(build) == taken_locks(build, empty_database)
     assert squawk(*tmp_path.glob("*.sql")) == []
 
 

@@ -12,6 +12,8 @@ from sql import auditoria_months
 from sql.catalogue import Statement, statements
 from sql.plans import Planner, planning
 
+pytestmark = pytest.mark.each_postgresql
+
 STATEMENTS = [statement for statement in statements() if statement.cost != "reads no row"]
 ASKED_MOST = [
     "usuarios.by_id",

@@ -31,6 +31,8 @@ from sql import (
 )
 from sql.auditoria_months import partition
 
+pytestmark = pytest.mark.each_postgresql
+
 FAKETIME = list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 Rows = Callable[..., list[tuple]]
 Capture = pytest.CaptureFixture[str]

@@ -18,6 +18,8 @@ from sql import auditoria_months
 from sql.catalogue import Statement, statements
 from sql.plans import Planner, planning, query_of
 
+pytestmark = pytest.mark.each_postgresql
+
 # What `migrate` and `retention` run, the owner runs.
 OWNERS = re.compile(r"auditoria_months\.|auditoria_retention\.(?!rule)")
 STATEMENTS = [s for s in statements() if query_of(s) and not OWNERS.match(s.name)]

@@ -8,6 +8,8 @@ import pytest
 from conftest import ROLES
 from psycopg.errors import InsufficientPrivilege
 
+pytestmark = pytest.mark.each_postgresql
+
 RLS = ROLES.with_name("rls.sql")
 TABLES = ("venta", "sesion", "idempotencia", "enlace")
 Rows = Callable[..., list[tuple]]

@@ -26,6 +26,8 @@ from handlers.fields import (
 from sql.usuarios import Perfil
 from sql.ventas import Id, Importe, Productos, Venta
 
+pytestmark = pytest.mark.each_postgresql
+
 Rows = Callable[..., list[tuple]]
 
 HASH = "$2b$12$" + "a" * 53

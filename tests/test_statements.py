@@ -121,6 +121,7 @@ def test_the_command_shows_what_was_asked_for(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "error: no statement is named ventas.nada\n"
 
 
+@pytest.mark.each_postgresql
 def test_the_command_asks_the_database_for_plans(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,6 +133,7 @@ def test_the_command_asks_the_database_for_plans(
     assert "on venta v" in shown
 
 
+@pytest.mark.each_postgresql
 def test_the_command_shows_indexes_that_nobody_reads_first(
     database: str,
     rows: Callable[..., list[tuple]],
@@ -159,6 +161,7 @@ def test_the_command_says_what_the_database_objects_to(
     assert capsys.readouterr().err == 'error: relation "venta" does not exist\n'
 
 
+@pytest.mark.each_postgresql
 def test_planning_leaves_nothing_behind(database: str, rows: Callable[..., list[tuple]]) -> None:
     with planning(database) as planner:
         for statement in STATEMENTS:
@@ -167,6 +170,7 @@ def test_planning_leaves_nothing_behind(database: str, rows: Callable[..., list[
     assert rows("SELECT count(*) FROM venta") == [(0,)]
 
 
+@pytest.mark.each_postgresql
 def test_pg_stat_activity_shows_the_name(ana: httpx.Client, rows: Callable[..., list[tuple]]) -> None:
     ana.get("/user/me")
     ana.get("/user/")

@@ -12,6 +12,8 @@ from core.database.database import KEPT_PLANS, Database
 from core.migrating import runner
 from sql import ventas_export, ventas_import
 
+pytestmark = pytest.mark.each_postgresql
+
 Open = Callable[..., object]
 
 PAGE = (CHECKOUT / "docs" / "deploy.md").read_text("utf-8").split("### Timeouts")[1].split("\n### ")[0]
