@@ -13,11 +13,10 @@ from background.listening import listening
 from background.sweeps import sweeps
 from core.auth.middleware import BearerAuth
 from core.http.cors import Cors
-from core.http.endpoint import Methods, at
 from core.http.html_pages import assets
 from core.http.https_only import HttpsOnly
 from core.http.outermost import Edge
-from core.http.routing import Map
+from core.http.routing import Map, Methods, at
 from core.problems import NO_ROUTE, Problem
 from core.process import start
 from core.process.application import Api

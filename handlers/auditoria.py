@@ -5,7 +5,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from core.auth.tokens import Id
-from core.http.endpoint import Reply, Request, endpoint
+from core.http.answers import Reply
+from core.http.endpoint import endpoint
+from core.http.request import Request
 from handlers.days import Desde, Hasta, Zona, end, first_moment, zone_of
 from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.read_database import up_to_date

@@ -6,7 +6,9 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from core.http.endpoint import Request, encode, endpoint
+from core.http.answers import encode
+from core.http.endpoint import endpoint
+from core.http.request import Request
 from core.http.streams import Download
 from core.problems import CROWDED, NO_USER, Problem
 from handlers.sesiones import NEWEST

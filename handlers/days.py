@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta
 
 from core import zones
-from core.http.endpoint import Request
+from core.http.request import Request
 from core.instants import CLOCK, DAY, DAY_LENGTH, OFFSET, end_of, moment
 from core.problems import invalid
 from handlers.fields import text

@@ -8,8 +8,10 @@ from msgspec import Struct, structs
 
 from core.describe import openapi
 from core.http import negotiation
-from core.http.endpoint import Answer, Request, endpoint
+from core.http.answers import Answer
+from core.http.endpoint import endpoint
 from core.http.html_pages import Page
+from core.http.request import Request
 from core.http.stored import Stored
 from core.problems import KINDS, Kind
 

@@ -11,7 +11,9 @@ from msgspec import Meta, Struct
 
 from core.auth import totp
 from core.auth.vault import of_factor
-from core.http.endpoint import Answered, Request, endpoint, shown_id
+from core.http.answers import Answered
+from core.http.endpoint import endpoint
+from core.http.request import Request, shown_id
 from core.http.validation import Body
 from core.instants import Instant
 from core.problems import (

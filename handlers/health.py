@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-from core.http.endpoint import Request, endpoint
+from core.http.endpoint import endpoint
+from core.http.request import Request
 from core.migrating.migrations import names
 from core.problems import NOT_MIGRATED, STOPPING, DatabaseUnavailable, stopping
 from sql.migrations import applied

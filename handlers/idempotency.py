@@ -11,9 +11,11 @@ from typing import Any
 from msgspec import structs
 
 from core.database.database import Transaction
-from core.http.endpoint import Answer, Created, Endpoint, Request
+from core.http.answers import Answer, Created
+from core.http.endpoint import Endpoint
 from core.http.forms import FORM_DATA, FormFile
 from core.http.messages import header
+from core.http.request import Request
 from core.http.streams import Stream
 from core.problems import (
     DB_SLOW,

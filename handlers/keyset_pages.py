@@ -6,8 +6,8 @@ from urllib.parse import quote, unquote
 import msgspec
 from msgspec import Meta
 
-from core.http.endpoint import Request
 from core.http.messages import Headers
+from core.http.request import Request
 from core.http.validation import Query
 from core.problems import invalid
 

@@ -8,7 +8,9 @@ from msgspec import Meta, Struct
 
 from core.auth import api_keys
 from core.auth.api_keys import Ambito, ApiKey
-from core.http.endpoint import Answered, Reply, Request, endpoint, shown_id
+from core.http.answers import Answered, Reply
+from core.http.endpoint import endpoint
+from core.http.request import Request, shown_id
 from core.instants import Instant, utc
 from core.problems import (
     CROWDED,

@@ -2,8 +2,9 @@
 
 from core.auth import refresh
 from core.auth.refresh import RefreshToken
-from core.http.endpoint import Request, endpoint
+from core.http.endpoint import endpoint
 from core.http.forms import FORM
+from core.http.request import Request
 from core.problems import (
     BAD_CODE,
     BAD_CREDENTIALS,

@@ -1,6 +1,6 @@
 """What both steps of a login come to: a session of some length, or a refusal that is recorded."""
 
-from core.http.endpoint import Request
+from core.http.request import Request
 from core.problems import BLOCKED, NOT_VERIFIED, Problem
 from core.process.services import Services
 from handlers.login_bodies import bad_grant

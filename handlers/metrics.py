@@ -13,7 +13,8 @@ from pathlib import Path
 from starlette.responses import Response
 
 from core.database.rooms import Room
-from core.http.endpoint import Request, endpoint
+from core.http.endpoint import endpoint
+from core.http.request import Request
 from core.problems import BAD_TOKEN, NO_ROUTE, NO_TOKEN, DatabaseUnavailable, Problem, bad_token, no_token
 from core.process.counters import BATCHES, Report, Sample, Siblings, summed
 from core.process.services import Services

@@ -7,8 +7,10 @@ from msgspec import Struct, structs
 from core.auth import api_keys, refresh
 from core.auth.api_keys import ApiKey
 from core.caller import NOBODY
-from core.http.endpoint import Answered, Request, endpoint
+from core.http.answers import Answered
+from core.http.endpoint import endpoint
 from core.http.forms import FORM
+from core.http.request import Request
 from core.problems import BAD_TOKEN_REQUEST, NO_ROUTE, Problem
 from handlers.login_bodies import MFA_OTP, OFFLINE
 from sql import llaves, sesiones

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from msgspec import UNSET, UnsetType
 
-from core.http.endpoint import Request
+from core.http.request import Request
 from core.http.validation import Body
 from core.problems import WRONG_PASSWORD, Problem, bad_token
 from handlers import throttle

@@ -1,7 +1,9 @@
 """The page for people: their sales, their account and, for admins, everyone's (web/panel)."""
 
-from core.http.endpoint import Answer, Request, endpoint
+from core.http.answers import Answer
+from core.http.endpoint import endpoint
 from core.http.html_pages import Page
+from core.http.request import Request
 
 PAGE = Page("panel/index.html", policy="; require-trusted-types-for 'script'; trusted-types 'none'")
 

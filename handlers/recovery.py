@@ -5,7 +5,9 @@ from typing import ClassVar
 
 from core.addresses import spellings
 from core.caller import Caller
-from core.http.endpoint import Answer, Answered, Request, endpoint
+from core.http.answers import Answer, Answered
+from core.http.endpoint import endpoint
+from core.http.request import Request
 from core.http.validation import Body
 from core.problems import BAD_LINK, CROWDED, NO_MAIL, THROTTLED
 from handlers import throttle

@@ -10,7 +10,7 @@ from msgspec import Struct
 from core.auth import totp
 from core.auth.refresh import RefreshToken
 from core.auth.sealing import Keys
-from core.http.endpoint import Request
+from core.http.request import Request
 from core.problems import BAD_CODE, BAD_MFA_TOKEN, MFA_REQUIRED, Problem
 from handlers import factor, throttle
 from handlers.login_bodies import OFFLINE, CodeGrant, Token, bad_grant, issue

@@ -4,7 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from core.http.endpoint import Answered, Reply, Request, endpoint, shown_id
+from core.http.answers import Answered, Reply
+from core.http.endpoint import endpoint
+from core.http.request import Request, shown_id
 from core.http.validation import Query
 from core.problems import NO_SESSION, Problem
 from core.process.services import Services

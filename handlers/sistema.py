@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from core.http.endpoint import Request, endpoint
+from core.http.endpoint import endpoint
+from core.http.request import Request
 from core.problems import Problem
 from core.process.counters import LATENCIES, Sample
 from handlers import health, metrics

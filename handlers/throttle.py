@@ -6,8 +6,8 @@ import math
 from msgspec import Struct, structs
 
 from core.addresses import spellings
-from core.http.endpoint import Request
 from core.http.messages import Headers, client_address
+from core.http.request import Request
 from core.problems import THROTTLED, Problem
 from sql import intentos
 from sql.intentos import AttemptVerdict, Count, Limit

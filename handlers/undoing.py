@@ -2,7 +2,9 @@
 
 from typing import ClassVar
 
-from core.http.endpoint import Answer, Answered, Request, endpoint
+from core.http.answers import Answer, Answered
+from core.http.endpoint import endpoint
+from core.http.request import Request
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, TAKEN
 from handlers.mailed_links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token

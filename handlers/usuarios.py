@@ -9,8 +9,10 @@ from typing import Annotated, Any, ClassVar
 from msgspec import UNSET, Meta, UnsetType, structs
 
 from core.caller import Rol
+from core.http.answers import Answered, Created, Reply
 from core.http.conditional import condition, moved_on, tagged
-from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
+from core.http.endpoint import endpoint
+from core.http.request import Request, shown_id
 from core.http.validation import Body
 from core.problems import (
     CROWDED,

@@ -6,8 +6,10 @@ from typing import ClassVar
 from msgspec import UNSET, UnsetType
 
 from core.condition import Change
+from core.http.answers import Answered, Created, Reply
 from core.http.conditional import condition, moved_on, tagged
-from core.http.endpoint import Answered, Created, Reply, Request, endpoint, shown_id
+from core.http.endpoint import endpoint
+from core.http.request import Request, shown_id
 from core.http.validation import Body
 from core.instants import Dates, Moment, end_of, midnight, moment
 from core.problems import (

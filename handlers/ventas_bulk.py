@@ -13,8 +13,10 @@ from core.files.reading import Reader
 from core.files.refusals import InvalidFile
 from core.files.spool import ahead, kept
 from core.files.writing import dressed
-from core.http.endpoint import CreatedMany, Reply, Request, endpoint
+from core.http.answers import CreatedMany, Reply
+from core.http.endpoint import endpoint
 from core.http.forms import FORM_DATA, FormFile
+from core.http.request import Request
 from core.http.standing import look_again, while_standing
 from core.http.streams import Download, Stream
 from core.http.validation import MAX_ERRORS, Error, Query

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta
 
 from core.database.database import Runner
-from core.http.endpoint import Reply, Request, endpoint
+from core.http.answers import Reply
+from core.http.endpoint import endpoint
+from core.http.request import Request
 from core.http.validation import Query
 from core.instants import end_of
 from core.periods import periods

@@ -3,7 +3,9 @@
 from typing import ClassVar
 
 from core.database.database import Runner
-from core.http.endpoint import Answer, Answered, Reply, Request, endpoint
+from core.http.answers import Answer, Answered, Reply
+from core.http.endpoint import endpoint
+from core.http.request import Request
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, THROTTLED
 from core.process.services import Services

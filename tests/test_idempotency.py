@@ -11,7 +11,7 @@ from conftest import problem
 from fleets import until
 
 from app import routes
-from core.http.endpoint import Methods
+from core.http.routing import Methods
 from core.process import start
 from sql import idempotencia
 

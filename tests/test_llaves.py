@@ -15,7 +15,7 @@ from test_revocation import fleet as fleet
 from app import routes
 from core.auth import api_keys
 from core.auth.api_keys import ApiKey
-from core.http.endpoint import Methods
+from core.http.routing import Methods
 
 SALE = {"venta": 150000, "ventas_productos": 2}
 ALL = ["ventas:leer", "ventas:crear"]

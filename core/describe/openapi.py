@@ -21,8 +21,10 @@ from core.describe.components import (
 )
 from core.describe.problem_schemas import JSON, RATE_LIMIT, components, named, response
 from core.describe.schemas import Schema, bounded, describe, parameters
-from core.http.endpoint import Endpoint, Methods, Reply
+from core.http.answers import Reply
+from core.http.endpoint import Endpoint
 from core.http.oauth import arms
+from core.http.routing import Methods
 from core.http.streams import Download
 from core.http.validation import row_type
 from core.problems import (

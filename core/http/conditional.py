@@ -6,8 +6,9 @@ from typing import Any
 from starlette.types import Scope
 
 from core.condition import Condition
-from core.http.endpoint import Reply, Request
+from core.http.answers import Reply
 from core.http.messages import values
+from core.http.request import Request
 from core.problems import MOVED_ON, Problem
 
 ANY = b"*"

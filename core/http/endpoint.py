@@ -4,41 +4,33 @@ import inspect
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
-import msgspec
 from msgspec import Struct
 from python_multipart.multipart import parse_options_header
-from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.caller import Caller, Origin
 from core.http import codings
+from core.http.answers import Answer, Created, Reply, encode
 from core.http.forms import FORM_DATA, FormFile
 from core.http.messages import (
     Headers,
     check_media,
     client_address,
     header,
-    origin_of,
     read_body,
     respond,
     wrong_media,
 )
 from core.http.oauth import NO_CACHE, decode_parameters
+from core.http.request import Request, path_id
 from core.http.rows import rows_decoder
 from core.http.standing import LOOK_SECONDS, look_again
 from core.http.streams import Stream, while_connected
 from core.http.validation import Query, body_decoder, decode_query, row_type
-from core.problems import WRONG_METHOD, Kind, Problem, forbidden, needs_factor, out_of_scope
+from core.problems import Kind, Problem, forbidden, needs_factor, out_of_scope
 
-if TYPE_CHECKING:  # what the process has put into the scope
-    from core.database.database import Runner
-    from core.process.services import Services
-
-T = TypeVar("T")
 JSON = (b"content-type", b"application/json")
 PRIVATE = (b"cache-control", b"private, no-cache")
 NO_STORE = (b"cache-control", b"no-store")
@@ -46,83 +38,6 @@ VARY = (b"vary", b"Authorization")
 LIST_VARY = (b"vary", b"Authorization, Accept-Encoding")
 SMALL_BODY = 16 * 1024  # bytes
 WATCH_AFTER_SECONDS = 0.5
-
-encode = msgspec.json.Encoder().encode
-
-
-class Request(HTTPConnection):
-    """A request, with what the product adds: its caller, the services, and where its statements run."""
-
-    @property
-    def services(self) -> "Services":
-        services: Services = self.scope["services"]
-        return services
-
-    @property
-    def db(self) -> "Runner":
-        return self.scope.get("db") or self.services.db
-
-    @property
-    def caller(self) -> Caller:
-        caller: Caller = self.scope["caller"]
-        return caller
-
-    @property
-    def origin(self) -> Origin:
-        return origin_of(self.scope, self.services.settings.trusted_proxies)
-
-    @property
-    def prefix(self) -> str:
-        """What a proxy puts before every path, like /api; mostly nothing."""
-        prefix: str = self.scope["prefix"]
-        return prefix
-
-    @property
-    def own_path(self) -> str:
-        """The path as it is described: a collection's ends with a slash, whether or not the request's does."""
-        path, declared = self.scope["path"], self.scope["route"].app.path
-        return f"{path}/" if declared.endswith("/") else str(path)
-
-    @property
-    def endpoint(self) -> "Endpoint":
-        endpoint: Endpoint = self.scope["endpoint"]
-        return endpoint
-
-
-class Answer(Struct, frozen=True):
-    """An answer as it goes on the wire."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
-class Reply(Struct, Generic[T], frozen=True):
-    """An answer with more to say than its body: headers, or a status other than the declared one."""
-
-    body: T
-    headers: Headers = ()
-    status: int | None = None
-
-
-class Answered(Struct, frozen=True):
-    """What a change answers."""
-
-    respuesta: str
-
-
-class Created(Struct, frozen=True):
-    """What a creation answers."""
-
-    respuesta: str
-    id: int
-
-
-class CreatedMany(Struct, frozen=True):
-    """What a creation of many answers: their ids, in the order of the batch."""
-
-    respuesta: str
-    ids: list[int]
 
 
 class Endpoint:
@@ -299,44 +214,3 @@ class endpoint(Struct, frozen=True, kw_only=True):
 
     def __call__(self, handler: Callable[..., Awaitable[Any]]) -> Endpoint:
         return Endpoint(handler, self)
-
-
-def at(path: str, **methods: Endpoint) -> Route:
-    """One path of the map and its endpoint for each method; it answers with and without a trailing slash."""
-    return Route(path.rstrip("/") or "/", Methods(path, methods))
-
-
-class Methods:
-    """Chooses the endpoint by the request's method; a HEAD is a GET whose body is not sent."""
-
-    def __init__(self, path: str, endpoints: dict[str, Endpoint]) -> None:
-        self.path = path
-        self.endpoints = endpoints
-        self._by_method = {"HEAD": endpoints["GET"]} | endpoints if "GET" in endpoints else endpoints
-        self.oauth = any(endpoint.oauth for endpoint in endpoints.values())
-        self._allow = ", ".join(sorted(self._by_method)).encode()
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        chosen = self._by_method.get(scope["method"])
-        if chosen is None:
-            return self._without_endpoint(scope, send)
-        return chosen(scope, receive, send)
-
-    def _without_endpoint(self, scope: Scope, send: Send) -> Awaitable[None]:
-        """Answers a browser that asks whether a page may use a method; else 405, with the methods that there are."""
-        if scope.get("preflight") in self._by_method:
-            return respond(send, 200, b"", [(b"access-control-allow-methods", self._allow)])
-        detail = f"Esta ruta admite: {self._allow.decode()}"
-        raise Problem(WRONG_METHOD, detail, headers=[(b"allow", self._allow)])
-
-
-def path_id(text: str) -> int:
-    """The id in a path; 0, which no row has, for what cannot be one."""
-    if text.isascii() and text.isdigit() and len(text) < 20 and (id := int(text)) < 2**63:
-        return id
-    return 0
-
-
-def shown_id(request: Request) -> str:
-    """The path's id as the client wrote it, for a message."""
-    return str(request.path_params["id"])[:40]

@@ -5,7 +5,7 @@ from string import Template
 
 from starlette.types import Scope
 
-from core.http.endpoint import Answer
+from core.http.answers import Answer
 from core.http.html_pages import HEADERS, POLICY, WEB, assets
 from core.http.negotiation import media
 from core.problems import NO_ROUTE, Problem

@@ -3,8 +3,9 @@
 from string import Template
 
 from core.checkout import CHECKOUT
+from core.http.answers import Answer
 from core.http.assets import Assets
-from core.http.endpoint import Answer, Request
+from core.http.request import Request
 from core.http.stored import Stored
 
 WEB = CHECKOUT / "web"

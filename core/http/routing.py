@@ -1,12 +1,14 @@
-"""The way from a path to its route: by looking it up, however many routes there are."""
+"""The way from a path and a method to an endpoint: by looking it up, however many routes there are."""
 
 from collections.abc import Awaitable, Sequence
 
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.http.endpoint import Endpoint
 from core.http.messages import respond
 from core.http.request_head import METHODS
+from core.problems import WRONG_METHOD, Problem
 
 
 class Map(Router):
@@ -45,3 +47,32 @@ class Map(Router):
         scope["router"] = self
         app: ASGIApp = route.app
         return app(scope, receive, send)
+
+
+def at(path: str, **methods: Endpoint) -> Route:
+    """One path of the map and its endpoint for each method; it answers with and without a trailing slash."""
+    return Route(path.rstrip("/") or "/", Methods(path, methods))
+
+
+class Methods:
+    """Chooses the endpoint by the request's method; a HEAD is a GET whose body is not sent."""
+
+    def __init__(self, path: str, endpoints: dict[str, Endpoint]) -> None:
+        self.path = path
+        self.endpoints = endpoints
+        self._by_method = {"HEAD": endpoints["GET"]} | endpoints if "GET" in endpoints else endpoints
+        self.oauth = any(endpoint.oauth for endpoint in endpoints.values())
+        self._allow = ", ".join(sorted(self._by_method)).encode()
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        chosen = self._by_method.get(scope["method"])
+        if chosen is None:
+            return self._without_endpoint(scope, send)
+        return chosen(scope, receive, send)
+
+    def _without_endpoint(self, scope: Scope, send: Send) -> Awaitable[None]:
+        """Answers a browser that asks whether a page may use a method; else 405, with the methods that there are."""
+        if scope.get("preflight") in self._by_method:
+            return respond(send, 200, b"", [(b"access-control-allow-methods", self._allow)])
+        detail = f"Esta ruta admite: {self._allow.decode()}"
+        raise Problem(WRONG_METHOD, detail, headers=[(b"allow", self._allow)])

@@ -7,8 +7,8 @@ from threading import Lock
 from starlette.types import Scope
 
 from core.http import codings
+from core.http.answers import Answer
 from core.http.conditional import fresh
-from core.http.endpoint import Answer
 from core.http.messages import Headers
 
 NEW_EACH_TIME = (b"cache-control", b"no-cache")  # kept, but asked about each time
