@@ -26,7 +26,7 @@ export function SalesList({ chosen, zone, filters, admin, added, changed }) {
         ${sales.map((sale) => {
           const what = `la venta de ${priced(sale.venta)} del ${moment(sale.creacion, zone)}`;
           return html`<tr key=${sale.id}>
-            <td class="name">${moment(sale.creacion, zone)}${admin && html`<span class="soft small phone"><${Seller} id=${sale.usuario_id} /></span>`}</td>
+            <td class="name when">${moment(sale.creacion, zone)}${admin && html`<span class="soft small phone"><${Seller} id=${sale.usuario_id} /></span>`}</td>
             ${admin && html`<td class="name desk"><${Seller} id=${sale.usuario_id} /></td>`}
             <td class="number strong ${sale.venta >= LONG ? "long" : ""}">${priced(sale.venta)}<span class="soft small phone">${plural(sale.ventas_productos, "producto")}</span></td>
             <td class="number desk">${count(sale.ventas_productos)}</td>
