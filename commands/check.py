@@ -13,7 +13,8 @@ from core.migrating.migrations import FOLDER, MigrationError, applied, connect, 
 from core.process import strength
 from core.process.application import StartError
 from core.process.connection_budget import shortage
-from core.process.settings import SECRET_BITS, Settings
+from core.process.settings import Settings
+from core.process.unsafe_settings import SECRET_BITS
 from sql import auditoria_retention, review
 from sql.review import Facts
 

@@ -17,7 +17,7 @@ from processes import listening
 from psycopg.conninfo import conninfo_to_dict
 
 from core.checkout import CHECKOUT
-from core.process.settings import PARTS, meanings
+from core.process.environment import PARTS, meanings
 
 DOCKERFILE = (CHECKOUT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())

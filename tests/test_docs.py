@@ -12,7 +12,7 @@ import pytest
 from conftest import client_of, log_in, new_user
 
 from core.checkout import CHECKOUT
-from core.process.settings import meanings
+from core.process.environment import meanings
 
 PAGES = [
     CHECKOUT / "README.md",

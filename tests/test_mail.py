@@ -9,7 +9,8 @@ import pytest
 from conftest import new_user, problem
 from postbox import Postbox, token_of
 
-from core.process.settings import SettingsError, load
+from core.process.environment import load
+from core.process.settings import SettingsError
 
 STATE = (
     "SELECT correo, intentos, enviado IS NOT NULL, proximo IS NOT NULL, error FROM enlace ORDER BY usuario_id"

@@ -14,7 +14,8 @@ from psycopg.conninfo import conninfo_to_dict
 from core.checkout import CHECKOUT
 from core.process.application import Api
 from core.process.dotenv_file import DotenvError
-from core.process.settings import SettingsError, load, read
+from core.process.environment import load, read
+from core.process.settings import SettingsError
 
 HEROKU = {"DYNO": "web.1", "DATABASE_URL": "postgres://u:p@h/db", "JWT_SECRET": secrets.token_hex(32)}
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from commands import transfer
-from core.process.settings import load
+from core.process.environment import load
 
 AWAY = load({"DATABASE_URL": "postgresql://127.0.0.1:1/x"})
 HEAD = "venta,ventas_productos\n"

@@ -1,37 +1,22 @@
-"""Every setting of the product: typed, with its meaning, checked before anything starts."""
+"""Every setting of the product: typed, with its default and its meaning."""
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import date, datetime
-from email.utils import parseaddr
-from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import msgspec
-import psycopg
 from msgspec import Meta, Struct
-from psycopg.conninfo import conninfo_to_dict
 
-from core.checkout import CHECKOUT
 from core.instants import midnight
-from core.process import dotenv_file, strength
-from core.process.dotenv_file import DotenvError
-from core.process.mail import Server
-from core.zones import UnknownZone, zone
+from core.zones import zone
 
-DOTENV = CHECKOUT / ".env"
-SECRET_BITS = 128
 SECRET = re.compile(
     r"DATABASE_\w*URL|MAIL_URL|SECRET|(TOKEN|PASSWORD|KEYS?)$"
 )  # names of what is never shown
 MOST_SHOWN = 60  # characters of a value
-PARTS = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_SERVER", "POSTGRES_PORT", "POSTGRES_DB")
 LOCAL_SENDER = "ventas@localhost"
-PUBLIC_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]+)?((/[\w.~%-]+)*)/?", re.ASCII)
-ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\sA-Z/?#]+")
 
 
 class SettingsError(Exception):
@@ -198,165 +183,3 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def direct_url(self) -> str:
         return self.database_direct_url or self.database_url
-
-
-def read(environ: Mapping[str, str], dotenv: Path = DOTENV) -> Settings:
-    """The settings of the real environment, over `.env` outside production.
-
-    Raises SettingsError, or DotenvError where a line of `.env` is at fault."""
-    if _production(environ) or not dotenv.exists():
-        return load(environ)
-    values, lines = dotenv_file.read(dotenv, {*meanings(), *PARTS})
-    try:
-        return load(values | dict(environ))
-    except SettingsError as error:
-        if error.name in values and error.name not in environ:
-            raise DotenvError(f"{dotenv.name}, line {lines[error.name]}: {error}") from None
-        raise
-
-
-def load(environ: Mapping[str, str]) -> Settings:
-    """The settings of an environment. Raises SettingsError at the first that cannot stand."""
-    values = {name.lower(): value for name, value in environ.items() if value.strip()}
-    production = _production(environ)
-    values["app_env"] = "production" if production else values.get("app_env", "development")
-    if production:
-        values.setdefault("first_admin", "cli")
-    if "DYNO" in environ:
-        values.setdefault("trusted_proxies", "1")
-        values.setdefault("host", "0.0.0.0")  # noqa: S104 - Heroku's router reaches the dyno from outside
-        values.setdefault("db_pool_max", "8")  # two processes and their listeners fit the smallest plan's 20
-    if production and values.get("trusted_proxies", "0") != "0":
-        values.setdefault("https_only", "on")
-    values["database_url"] = values.get("database_url") or _from_parts(values)
-    for name in ("database_url", "read_database_url", "database_direct_url"):
-        if values.get(name):
-            values[name] = _database_url(name, values[name], heroku="DYNO" in environ)
-    known = {name: values[name] for name in Settings.__struct_fields__ if name in values}
-    try:
-        settings = msgspec.convert(known, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        name = re.sub(r".*`\$\.(\w+)`$", r"\1", str(error), flags=re.DOTALL)
-        raise SettingsError(name.upper(), meanings()[name.upper()], known.get(name, "")) from None
-    _refuse_unsafe(settings)
-    return settings
-
-
-def meanings() -> dict[str, str]:
-    """Every setting's name and what it means; of a number, with an example."""
-    properties = msgspec.json.schema_components([Settings])[1]["Settings"]["properties"]
-    return {
-        name.upper(): schema["description"]
-        + (f", such as {schema['default']:g}" if schema.get("type") in ("integer", "number") else "")
-        for name, schema in properties.items()
-    }
-
-
-def _production(environ: Mapping[str, str]) -> bool:
-    return (environ.get("APP_ENV", "").strip() or ("production" if "DYNO" in environ else "")) == "production"
-
-
-def _from_parts(values: Mapping[str, str]) -> str:
-    """The notes' POSTGRES_* variables as one URL."""
-    if "postgres_server" not in values:
-        if alone := [part for part in PARTS if part.lower() in values]:
-            raise SettingsError(
-                alone[0],
-                "it says nothing without POSTGRES_SERVER: set that to the server's name, such as 127.0.0.1, or leave"
-                " every POSTGRES_… empty",
-            )
-        return ""
-    user = quote(values.get("postgres_user", "postgres"), safe="")
-    password = quote(values.get("postgres_password", ""), safe="")
-    database = quote(values.get("postgres_db", "postgres"), safe="")
-    port = values.get("postgres_port", "5432")
-    if not port.isdecimal():
-        raise SettingsError("POSTGRES_PORT", "set it to a number such as 5432", port)
-    server = quote(values["postgres_server"], safe="")
-    return f"postgresql://{user}:{password}@{server}:{port}/{database}"
-
-
-def _database_url(name: str, url: str, heroku: bool) -> str:
-    scheme, separator, rest = url.partition("://")
-    if scheme not in ("postgres", "postgresql") or not separator or not _connectable(f"postgresql://{rest}"):
-        raise SettingsError(name.upper(), "set it to postgresql://user:password@host:5432/database")
-    if heroku and "sslmode=" not in rest:
-        rest += ("&" if "?" in rest else "?") + "sslmode=require"
-    return f"postgresql://{rest}"
-
-
-def _connectable(url: str) -> bool:
-    """Whether libpq understands it, and its ports are numbers; what it says itself may quote the password."""
-    try:
-        ports = conninfo_to_dict(url).get("port", "")
-    except psycopg.ProgrammingError:
-        return False
-    return re.fullmatch(r"[0-9,]*", str(ports)) is not None
-
-
-def _refuse_unsafe(settings: Settings) -> None:
-    for name in ("jwt_secret", "jwt_secret_previous"):
-        secret = getattr(settings, name)
-        if (secret or (name == "jwt_secret" and settings.production)) and len(secret.encode()) < 32:
-            raise SettingsError(name.upper(), "set it to 32 bytes or more, e.g. from `openssl rand -hex 32`")
-        if secret and settings.production and strength.bits(secret) < SECRET_BITS:
-            raise SettingsError(
-                name.upper(), "it can be guessed: set it to what `openssl rand -hex 32` prints"
-            )
-    if settings.db_pool_min > settings.db_pool_max:
-        raise SettingsError(
-            "DB_POOL_MIN", f"set it no higher than DB_POOL_MAX, {settings.db_pool_max}", settings.db_pool_min
-        )
-    if settings.production and not settings.database_url:
-        raise SettingsError("DATABASE_URL", "set it to postgresql://user:password@host:5432/database")
-    if settings.production and settings.password_min_length < 8:
-        raise SettingsError(
-            "PASSWORD_MIN_LENGTH",
-            "set it to 8 or more in production (honcho and heroku local read .env: give them --env and another file)",
-            settings.password_min_length,
-        )
-    if settings.production and settings.bcrypt_rounds < 10:
-        raise SettingsError("BCRYPT_ROUNDS", "set it to 10 or more in production", settings.bcrypt_rounds)
-    if settings.production and settings.throttle == "off":
-        raise SettingsError("THROTTLE", "leave it on in production", settings.throttle)
-    try:
-        midnight(settings.sales_from, zone(settings.timezone))
-    except UnknownZone as unknown:
-        near = " or ".join(unknown.near) or "America/Argentina/Buenos_Aires"
-        raise SettingsError(
-            "TIMEZONE", f"set it to a name of the IANA zones, e.g. {near}", settings.timezone
-        ) from None
-    except ValueError:
-        raise SettingsError("SALES_FROM", "set it to a day such as 2000-01-01", settings.sales_from) from None
-    _refuse_unusable_mail(settings)
-    _refuse_unusable_addresses(settings)
-
-
-def _refuse_unusable_mail(settings: Settings) -> None:
-    if settings.mail_url:
-        try:
-            Server.of(settings.mail_url)
-        except ValueError:
-            raise SettingsError("MAIL_URL", "set it to smtp://user:password@host:587") from None
-    sender = parseaddr(settings.mail_from)[1]
-    if not re.fullmatch(r"[^\s@]+@[^\s@]+", sender) or not settings.mail_from.isprintable():
-        raise SettingsError(
-            "MAIL_FROM", "set it to an address, e.g. Ventas <ventas@example.com>", settings.mail_from
-        )
-    if settings.production and settings.mail_url and settings.mail_from == LOCAL_SENDER:
-        raise SettingsError("MAIL_FROM", "set it to the address that the mails come from")
-
-
-def _refuse_unusable_addresses(settings: Settings) -> None:
-    """A browser sends an origin in lower case and without a path: any other spelling would match none."""
-    if settings.public_url and not PUBLIC_URL.fullmatch(settings.public_url):
-        raise SettingsError(
-            "PUBLIC_URL", "set it to an address such as https://api.example.com", settings.public_url
-        )
-    origins = [origin.strip() for origin in settings.cors_origins.split(",")]
-    if settings.cors_origins and not all(map(ORIGIN.fullmatch, origins)):
-        raise SettingsError(
-            "CORS_ORIGINS",
-            "set it to origins such as https://app.example.com, or to *",
-            settings.cors_origins,
-        )

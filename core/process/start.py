@@ -25,7 +25,7 @@ from core.database.database import Database, open_database
 from core.database.rooms import registrations, transfers
 from core.files.spool import Disk
 from core.migrating import migrations
-from core.process import logs, settings
+from core.process import environment, logs
 from core.process.application import StartError
 from core.process.counters import Requests, Siblings
 from core.process.dotenv_file import DotenvError
@@ -42,7 +42,7 @@ log = logging.getLogger("ventas")
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of an environment and, locally, of `.env`. Raises StartError."""
     try:
-        return settings.read(environ)
+        return environment.read(environ)
     except (SettingsError, DotenvError) as error:
         raise StartError(str(error)) from None
 
