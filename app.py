@@ -39,6 +39,7 @@ from handlers import (
     sistema,
     undoing,
     usuarios,
+    usuarios_list,
     ventas,
     ventas_bulk,
     ventas_sums,
@@ -46,7 +47,7 @@ from handlers import (
 )
 
 routes = [
-    at("/user/", GET=usuarios.index, POST=usuarios.create),
+    at("/user/", GET=usuarios_list.index, POST=usuarios.create),
     at("/user/crear-usuario", POST=usuarios.create),
     at("/user/me", GET=usuarios.show_me, PATCH=usuarios.update_me, DELETE=usuarios.remove_me),
     at("/user/me/datos", GET=datos.show),

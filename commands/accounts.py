@@ -18,7 +18,7 @@ from core.problems import Problem
 from core.process import start
 from core.process.services import Services
 from handlers.password_rules import check_password
-from handlers.usuarios import NewUser, columns_of
+from handlers.usuarios_bodies import NewUser, columns_of
 from sql import factores, llaves, sesiones, usuarios
 from sql.usuarios import Credenciales
 

@@ -1,19 +1,15 @@
 """Users: registering, what they may know of each other, and how they change."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Annotated, Any, ClassVar
 
-from msgspec import UNSET, Meta, UnsetType, structs
+from msgspec import structs
 
-from core.caller import Rol
 from core.http.answers import Answered, Created, Reply
 from core.http.conditional import condition, moved_on, tagged
 from core.http.endpoint import endpoint
 from core.http.request import Request, shown_id
-from core.http.validation import Body
 from core.problems import (
     CROWDED,
     FORBIDDEN,
@@ -28,107 +24,19 @@ from core.problems import (
     forbidden,
 )
 from handlers import throttle, verification
-from handlers.fields import (
-    Correo,
-    Direccion,
-    Nombre,
-    Password,
-    Telefono,
-    Username,
-    kept_correo,
-    kept_username,
-    normal,
-    plain_telephone,
-    trimmed,
-)
-from handlers.keyset_pages import ListQuery, make_cursor, page_headers, read_cursor
 from handlers.own_password import record_refusal, verified, wrong_password
 from handlers.password_rules import check_password
-from handlers.read_database import reading
-from sql import eliminaciones, usuarios, usuarios_list
+from handlers.usuarios_bodies import ADMINS, NewUser, UserChanges, WholeUser, columns_of
+from sql import eliminaciones, usuarios
 from sql.usuarios import Perfil, Publico, Verdict
 
 TAG = "users"
-ADMINS = {"rol", "estado", "bloqueado"}  # what only an admin sets
 
 log = logging.getLogger("ventas")
 
 CREATED = "Usuario creado correctamente"
 UPDATED = Answered("Usuario actualizado correctamente")
 DELETED = Answered("Usuario eliminado correctamente")
-
-KEPT: dict[str, Callable[[Any], str]] = {
-    "username": kept_username,
-    "correo": kept_correo,
-    "nombre": trimmed,
-    "apellido": trimmed,
-    "telefono": plain_telephone,
-}
-
-
-class NewUser(Body, frozen=True):
-    """A registration; `creacion` is accepted and ignored: the server's clock decides."""
-
-    EXAMPLE: ClassVar = {
-        "username": "eva",
-        "password": "una frase larga",
-        "nombre": "Eva",
-        "apellido": "Paz",
-        "telefono": "+54 9 260 453-8424",
-        "correo": "eva@example.com",
-    }
-
-    username: Username
-    password: Password
-    nombre: Nombre
-    apellido: Nombre
-    telefono: Telefono
-    correo: Correo
-    direccion: Direccion | None = None
-    creacion: Annotated[datetime, Meta(extra_json_schema={"format": "date-time"})] | None = None
-
-
-class UserChanges(Body, frozen=True):
-    """Only the fields sent change. `rol`, `estado` and `bloqueado` are an admin's to set."""
-
-    EXAMPLE: ClassVar = {"nombre": "Ana María", "direccion": "San Martín 123"}
-
-    username: Username | UnsetType = UNSET
-    password: Password | UnsetType = UNSET
-    password_actual: Password | UnsetType = UNSET
-    nombre: Nombre | UnsetType = UNSET
-    apellido: Nombre | UnsetType = UNSET
-    telefono: Telefono | UnsetType = UNSET
-    correo: Correo | UnsetType = UNSET
-    direccion: Direccion | None | UnsetType = UNSET
-    estado: bool | UnsetType = UNSET
-    rol: Rol | UnsetType = UNSET
-    bloqueado: bool | UnsetType = UNSET
-
-
-class WholeUser(NewUser, frozen=True):
-    """A full replacement: every required field must be there."""
-
-    EXAMPLE: ClassVar = NewUser.EXAMPLE | {"direccion": "San Martín 123"}
-
-    password_actual: Password | UnsetType = UNSET
-    estado: bool | UnsetType = UNSET
-    rol: Rol | UnsetType = UNSET
-    bloqueado: bool | UnsetType = UNSET
-
-
-Prefix = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]+\Z")]
-
-
-class UserFilters(ListQuery, frozen=True):
-    """Which users to list."""
-
-    q: Annotated[
-        Prefix | None, Meta(description="how username, nombre, apellido or correo begins, in any letter case")
-    ] = None
-    estado: Annotated[bool | None, Meta(description="whether the correo is verified")] = None
-    rol: Rol | None = None
-    bloqueado: Annotated[bool | None, Meta(description="whether an admin keeps them out")] = None
 
 
 @endpoint(
@@ -158,24 +66,6 @@ async def create(request: Request, new: NewUser) -> Created:
     if user.rol == "admin":
         log.warning("user %s is admin: the first to register (FIRST_ADMIN=register)", user.id)
     return Created(CREATED, user.id)
-
-
-@endpoint(admin=True, slow=True, problems=[CROWDED])
-async def index(request: Request, query: UserFilters) -> Reply[list[Publico]]:
-    """List users, by rising id."""
-    after = read_cursor(request, "usuarios", query.despues, int) or 0
-    filters = usuarios_list.ChosenUsers(query.q and normal(query.q), query.estado, query.rol, query.bloqueado)
-    heavy = query.q is not None or query.total == "exacto"
-    async with reading(request.services, heavy=heavy) as db:
-        found = await usuarios_list.page(db, filters, after=after, limit=query.limit + 1)
-        total = None
-        if query.total == "exacto":
-            total = await usuarios_list.count(db, filters)
-        elif query.total == "estimado":
-            total = await usuarios_list.estimate(db)
-    page = found[: query.limit]
-    cursor = make_cursor(request, "usuarios", page[-1].id) if len(found) > len(page) else None
-    return Reply(page, page_headers(request, cursor, total))
 
 
 @endpoint(problems=[FORBIDDEN, NO_USER], etag=True)
@@ -343,16 +233,6 @@ def _check(verdict: Verdict, missing: str) -> None:
             raise Problem(LAST_ADMIN, detail)
         case "wrong_password":
             raise wrong_password()
-
-
-def columns_of(sent: NewUser | UserChanges) -> dict[str, Any]:
-    """The columns that a body sets, one spelling each."""
-    columns = {name: value for name, value in structs.asdict(sent).items() if value is not UNSET}
-    for name in ("creacion", "password_actual"):
-        columns.pop(name, None)
-    for name in columns.keys() & KEPT.keys():
-        columns[name] = KEPT[name](columns[name])
-    return columns
 
 
 @contextmanager
