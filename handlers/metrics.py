@@ -115,7 +115,7 @@ def _report(services: Services, *, ended: bool = False) -> Report:
         for kind, room in database.rooms.items():
             totals += _room_totals(room, name, kind)
             levels += _room_levels(room, name, kind)
-        for lane_name, lane in database.lanes.items():
+        for lane_name, lane in (database.lanes | database.routes.lanes).items():
             batches: list[float] = [lane.sizes[size] for size in BATCHES]
             totals.append((("ventas_batch_askers", name, lane_name), [*batches, 0]))
             levels.append((("ventas_lane_connected", name, lane_name), [float(lane.connected)]))

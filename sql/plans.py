@@ -14,6 +14,7 @@ from sql.catalogue import PARAMETER, Statement, statements
 
 WRAPPED = re.compile(r"(?:COPY \((.*)\) TO STDOUT.*|EXPLAIN \(FORMAT JSON\)(.*))", re.DOTALL)
 PLANNABLE = re.compile(r"(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
+ELSEWHERE = re.compile(r"\{name\}|(FROM|JOIN) pg_dist_")
 FILTER = re.compile(r"\(%\((\w+)\)s(?:::\w+)? IS NULL OR [^()]*%\(\1\)s(?:::\w+)?\)")
 STAGING = re.compile(r"CREATE TEMPORARY TABLE\b")
 LANE = KEPT_PLANS
@@ -132,7 +133,9 @@ def planning(url: str) -> Iterator[Planner]:
 def query_of(statement: Statement) -> str | None:
     """What of a statement is planned: all of it, the query within a COPY or EXPLAIN, or nothing.
 
-    Nothing of what names its table only when it runs."""
+    Nothing of what names its table only when it runs, or reads the tables of Citus."""
     if wrapped := WRAPPED.fullmatch(statement.body):
         return wrapped[1] or wrapped[2]
-    return statement.body if PLANNABLE.match(statement.body) and "{name}" not in statement.body else None
+    return (
+        statement.body if PLANNABLE.match(statement.body) and not ELSEWHERE.search(statement.body) else None
+    )

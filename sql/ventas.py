@@ -234,8 +234,8 @@ async def _insert_routed(db: Runner, usuario_id: int, venta: int, ventas_product
     if await usuarios.by_id(db, usuario_id) is None:
         return None
     try:
-        return await db.one(
-            int, INSERT_ROUTED, usuario_id=usuario_id, venta=venta, ventas_productos=ventas_productos
+        return await db.gather(
+            int, INSERT, INSERT_ROUTED, usuario_id=usuario_id, venta=venta, ventas_productos=ventas_productos
         )
     except ConstraintViolated as refused:  # deleted since
         if refused.kind is NO_USER:
@@ -258,8 +258,9 @@ async def insert_many(
 
 async def by_id(db: Runner, id: int, owner: int | None) -> VersionedSale | None:
     """The sale, if it is `owner`'s; without `owner`, anybody's."""
-    routed = BY_ID_OF_ANY if owner is None else BY_ID_OF_OWNER
-    return await db.gather(VersionedSale.of, BY_ID, routed, id=id, owner=owner)
+    if owner is None and db.sharded:
+        return await db.one(VersionedSale.of, BY_ID_OF_ANY, id=id)
+    return await db.gather(VersionedSale.of, BY_ID, BY_ID_OF_OWNER, id=id, owner=owner)
 
 
 async def update(

@@ -3,14 +3,16 @@
 import pytest
 from conftest import log_in
 
-from core.database import pool
+from core.database import pool, routes
 
+NODE = "SELECT n, key % 2 FROM unnest(%(key)s::bigint[]) WITH ORDINALITY AS asked (key, n)"
 NEW = {"venta": 100, "ventas_productos": 1}
 
 
 @pytest.fixture(autouse=True)
 def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "SHARDED", "SELECT true")
+    monkeypatch.setattr(routes, "NODE", NODE)
 
 
 def test_a_sale_is_made_read_changed_and_deleted(beto, carla):

@@ -26,7 +26,6 @@ WITHOUT_A_NAME = {
     "core/local/data_directory.py": {"CREATE DATABASE ventas\n"},
     "core/database/database.py": {"SELECT 1 AS n"},
     "core/database/pool.py": {"SET timezone = 'UTC'"},
-    "core/database/wire.py": {"SET "},
     "sql/auditoria_months.py": {"SET LOCAL lock_timeout = '1s'", "SET statement_timeout = 0"},
     "sql/auditoria_retention.py": {"SET LOCAL lock_timeout = '100ms'"},
     "sql/plans.py": {"SET LOCAL ", "SET LOCAL plan_cache_mode = force_generic_plan"},

@@ -29,6 +29,10 @@ ELEMENTS: dict[type, Callable[[Any], bytes]] = {
     bytes: lambda value: b'"\\\\x%b"' % value.hex().encode(),
     datetime: lru_cache(16)(lambda value: _quoted(value.isoformat())),  # mostly a list's first or last moment
 }
+PLAIN: dict[type, Callable[[Any], bytes]] = {  # the same outside an array
+    int: lambda value: b"%d" % value,
+    str: str.encode,
+}
 
 
 def element(value: object) -> bytes:
@@ -66,8 +70,19 @@ class BatchStatement:
             self.names.append(name)
         return f"${self.names.index(name) + 1}"
 
+    def elements(self, parameters: Mapping[str, object]) -> list[bytes]:
+        """What an asker adds to each array. Raises KeyError for a value of an unknown type."""
+        return [element(parameters[name]) for name in self.names]
 
-statement = cache(BatchStatement)
+
+class RoutedStatement(BatchStatement):
+    """A statement for one asker, with plain parameters; by the first of them a cluster finds its shard."""
+
+    def elements(self, parameters: Mapping[str, object]) -> list[bytes]:
+        return [PLAIN[type(parameters[name])](parameters[name]) for name in self.names]
+
+
+statement, routed = cache(BatchStatement), cache(RoutedStatement)
 
 
 @cache

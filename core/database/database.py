@@ -5,17 +5,21 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TypeVar
 
 import psycopg
 
+from core.database import routes
 from core.database.askers import Asker, alone, columns, reads, statement
 from core.database.errors import SilenceError, as_problems, outcome_unknown, unanswered
 from core.database.held import Held, Key, LockNotAvailable
 from core.database.lanes import LOCK_NOT_AVAILABLE, Lane
 from core.database.naming import name_of, named
+from core.database.pipelines import Pipeline
 from core.database.pool import Connection, Connector, Pool
 from core.database.rooms import KindOfWork, rooms
+from core.database.routes import RoutedLane, Routes
 from core.database.wire import Columns, Wire
 from core.problems import DB_POOL, DatabaseUnavailable
 from core.trace import account, waited
@@ -23,7 +27,7 @@ from core.trace import account, waited
 log = logging.getLogger("ventas.database")
 
 T = TypeVar("T")
-MOST_ROWS, MOST_PAGES = 128, 8  # askers per batch
+MOST_ROWS, MOST_PAGES, MOST_ROUTED = 128, 8, 32  # askers per batch
 LANES = 3
 KEPT_PLANS = {  # one made while the tables are small must suit them when they are large
     "plan_cache_mode": "force_generic_plan",
@@ -50,6 +54,12 @@ UNKEPT = """
 -- database.unkept: keeps no plans where Citus is, which must see the values to know their shards; uses no index
 SELECT set_config('plan_cache_mode', 'auto', false)
  WHERE to_regclass('pg_catalog.pg_dist_node') IS NOT NULL
+"""
+
+SET = """
+-- database.set: settings of a lane, for a connection that it borrows; uses no index
+SELECT set_config(name, value, false)
+  FROM unnest(%(names)s::text[], %(values)s::text[]) AS setting (name, value)
 """
 
 
@@ -82,9 +92,10 @@ class Executor(ABC):
     ) -> T | None:
         """The one row for this asker, if any, of a statement written for many (core.database.askers.BatchStatement).
 
-        `routed` asks the same for one asker, with plain parameters and no `n`: a cluster finds its shard by them."""
+        `routed` asks the same for one asker, with plain parameters and no `n`; the first tells a cluster the shard."""
         if routed and self.sharded:
-            return await self.one(row, routed, **parameters)
+            rows = await waited(self._routed(routed, parameters))
+            return row(*rows[0]) if rows else None
         rows = await waited(self._gather("reads", sql, parameters))
         return row(*rows[0][1:]) if rows else None
 
@@ -98,6 +109,10 @@ class Executor(ABC):
 
     def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> Awaitable[list[Columns]]:
         return self._alone(sql, parameters)
+
+    async def _routed(self, sql: str, parameters: Mapping[str, object]) -> list[Columns]:
+        rows, _ = await self._execute(sql, parameters)
+        return rows
 
     async def _alone(self, sql: str, parameters: Mapping[str, object]) -> list[Columns]:
         asked = statement(sql)
@@ -186,6 +201,7 @@ class Database(Executor):
         self._pooled = Pooled(self.pool)
         self._held = Held(self._wait_for_lock, timeout=timeout)
         self.lanes: dict[str, Lane] = {}
+        self.routes = Routes(self._routed_lane, self._node)
         if coalesces:
             self.lanes = {
                 "reads": self._lane(MOST_ROWS, repeats=True),
@@ -216,6 +232,7 @@ class Database(Executor):
 
     async def close(self) -> None:
         """Lets the lanes finish, then closes every connection."""
+        await self.routes.close()
         for lane in self.lanes.values():
             await lane.close()
         await self._held.close()
@@ -230,39 +247,68 @@ class Database(Executor):
             return super()._gather(lane, sql, parameters)
         return self.lanes[lane if reads(sql) else "writes"].ask(statement(sql), parameters)
 
-    def _lane(self, most: int, *, repeats: bool) -> Lane:
-        return Lane(self._wire, self._borrow, self._held, most=most, timeout=self._timeout, repeats=repeats)
+    async def _routed(self, sql: str, parameters: Mapping[str, object]) -> list[Columns]:
+        if not self.lanes:
+            return await super()._routed(sql, parameters)
+        return await self.routes.ask(sql, parameters)
 
-    async def _wire(self) -> Wire:
-        connection = await self._connector.open(
-            **KEPT_PLANS, statement_timeout=f"{self._timeout}s", lock_timeout=LANE_LOCK_TIMEOUT
+    async def _node(self, key: object) -> int | None:
+        rows = await self._gather("reads", routes.NODE, {"key": key})
+        return rows[0][1] if rows else None
+
+    def _lane(self, most: int, *, repeats: bool) -> Lane:
+        settings = KEPT_PLANS | {"statement_timeout": f"{self._timeout}s", "lock_timeout": LANE_LOCK_TIMEOUT}
+        return Lane(
+            partial(self._wire, Wire, settings),
+            partial(self._borrow, Wire, settings),
+            self._held,
+            most=most,
+            timeout=self._timeout,
+            repeats=repeats,
         )
+
+    def _routed_lane(self, repeats: bool) -> RoutedLane:
+        settings = {"statement_timeout": f"{self._timeout}s"}
+        return RoutedLane(
+            partial(self._wire, Pipeline, settings),
+            partial(self._borrow, Pipeline, settings),
+            self._held,
+            most=MOST_ROUTED,
+            timeout=self._timeout,
+            repeats=repeats,
+        )
+
+    async def _wire(self, kind: type[Wire], settings: dict[str, str]) -> Wire:
+        connection = await self._connector.open(**settings)
         if self._connector.prepare:
             await connection.execute(named(UNKEPT))
-        return Wire(connection, prepare=self._connector.prepare, timeout=self._timeout + 1)
+        return kind(connection, prepare=self._connector.prepare, timeout=self._timeout + 1)
 
-    def _borrow(self) -> asyncio.Task[Wire] | None:
+    def _borrow(self, kind: type[Wire], settings: dict[str, str]) -> asyncio.Task[Wire] | None:
         """A connection of the pool for a lane whose own is slow; None while there is no room."""
         if not self.rooms["held"].enter(None):
             return None
-        return asyncio.get_running_loop().create_task(self._lend())
+        return asyncio.get_running_loop().create_task(self._lend(kind, settings))
 
-    async def _lend(self) -> Wire:
+    async def _lend(self, kind: type[Wire], settings: dict[str, str]) -> Wire:
         try:
             connection = await self.pool.getconn()
         except BaseException:
             self.rooms["held"].leave(None)
             raise
-        settings = KEPT_PLANS | {"statement_timeout": f"{self._timeout}s", "lock_timeout": LANE_LOCK_TIMEOUT}
-        wire = Wire(
+        try:
+            if self._connector.prepare:
+                await _execute(connection, SET, {"names": [*settings], "values": [*settings.values()]})
+                await _execute(connection, UNKEPT, {})
+        except BaseException:
+            self._give_back(connection)
+            raise
+        return kind(
             connection,
             prepare=self._connector.prepare,
             timeout=self._timeout + 1,
             closed=lambda: self._give_back(connection),
         )
-        if self._connector.prepare:
-            await wire.set(settings)
-        return wire
 
     def _give_back(self, connection: Connection) -> None:
         self.rooms["held"].leave(None)

@@ -10,7 +10,7 @@ import psycopg
 from msgspec import Struct
 from psycopg.pq.abc import PGresult
 
-from core.database.askers import Asker, BatchStatement, columns, element, hand_out
+from core.database.askers import Asker, BatchStatement, columns, hand_out
 from core.database.errors import outcome_unknown, unanswered
 from core.database.held import Held
 from core.database.wire import Columns, Wire
@@ -80,7 +80,7 @@ class Lane:
         """The rows for this asker, `n` included. Raises DatabaseUnavailable when too many wait already."""
         if self.waiting >= MOST_WAITING:
             raise DatabaseUnavailable(BUSY)
-        elements = [element(parameters[name]) for name in statement.names]
+        elements = statement.elements(parameters)
         asker = Asker(self._loop.create_future(), elements, self._loop.time())
         if self._held.groups and (key := self._held.key_of(statement, elements)):
             self._held.add(key, [asker])
@@ -140,7 +140,12 @@ class Lane:
             self._preparing = self._loop.create_task(self._prepare(batch), context=self._context)
             return
         self.sizes[1 << (len(batch.askers) - 1).bit_length()] += 1
-        wire.ask(sql, columns(batch.askers), partial(self._told, wire, batch), self._step_aside)
+        self._ask(wire, batch)
+
+    def _ask(self, wire: Wire, batch: Batch) -> None:
+        wire.ask(
+            batch.statement.sql, columns(batch.askers), partial(self._told, wire, batch), self._step_aside
+        )
 
     async def _prepare(self, batch: Batch) -> None:
         """Connects, if need be, and makes the batch's statement ready."""
@@ -166,6 +171,10 @@ class Lane:
                     self._held.add_apart(batch.statement, held)
             except Exception as error:  # a defect of ours, but what the statement did is done
                 batch.refuse(error)
+        self._answered(wire)
+
+    def _answered(self, wire: Wire) -> None:
+        """The batch that a connection carried is over."""
         if wire is self._slow:
             self._whole.set()
             if not self._idle.is_set():
@@ -195,14 +204,14 @@ class Lane:
             batch.again = True
             self._repeated.appendleft(batch)
         elif isinstance(error, psycopg.Error) and error.sqlstate == LOCK_NOT_AVAILABLE:
-            self._hold(batch)
+            self._hold(batch, error)
         elif len(batch.askers) > 1 and wire is not None and not died:
             self._repeated.extend(Batch(batch.statement, [asker], batch.again) for asker in batch.askers)
         else:
             lost = sent and not self._repeats and unanswered(error)
             batch.refuse(outcome_unknown(error) if lost else error)
 
-    def _hold(self, batch: Batch) -> None:
+    def _hold(self, batch: Batch, error: psycopg.Error) -> None:
         """A lock that one of the batch would have to wait for: of one alone, its row's; else perhaps the table's."""
         if self._repeats or len(batch.askers) > 1:
             self._held.add((batch.statement, None), batch.askers)

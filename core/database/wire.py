@@ -1,7 +1,7 @@
 """A connection driven through libpq itself, at a third of a cursor's cost, for what runs all the time."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -72,12 +72,6 @@ class Wire:
         name = b"s%d" % len(self._prepared)
         await self._done(self._pgconn.send_prepare, name, sql)
         self._prepared[sql] = name
-
-    async def set(self, settings: Mapping[str, str]) -> None:
-        """Changes settings of the session. Raises psycopg.Error, or SilenceError."""
-        await self._done(
-            self._pgconn.send_query, "".join(f"SET {n} = '{v}';" for n, v in settings.items()).encode()
-        )
 
     async def _done(self, send: Callable[..., None], *message: object) -> None:
         self._slow = None
