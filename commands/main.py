@@ -69,8 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parsed(parser, sys.argv[1:] if arguments is None else arguments)
     try:
         code: int = chosen.run(start.load_settings(os.environ), chosen)
+        sys.stdout.flush()
     except (StartError, EmbeddedPostgresError, MigrationError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Python would complain again at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("error: nobody reads the output any more", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

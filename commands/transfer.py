@@ -113,10 +113,7 @@ def run(command: str, arguments: argparse.Namespace, settings: Settings) -> int:
     except Problem as problem:
         return _failed(problem.__cause__ or problem)
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or Python complains again at its exit
-        return _failed("nobody reads the output any more")
+        raise  # commands/main.py tells of it
     except CommandError as error:
         return _failed(error)
     except OSError as error:

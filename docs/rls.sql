@@ -7,7 +7,7 @@
 --   ventas_lectura  reports, as before.
 --
 -- Run it as the owner, after docs/roles.sql and again after each run of that, as that is run; by somebody with CREATEROLE the first
--- time. To take it back: ALTER TABLE … DISABLE ROW LEVEL SECURITY on each of the eight.
+-- time. Staging beside production: the sed of docs/roles.sql, with ventas_\(app\|lectura\|persona\). To take it back: ALTER TABLE … DISABLE ROW LEVEL SECURITY on each of the eight.
 
 BEGIN;
 

@@ -20,6 +20,7 @@ from core.migrating.migrations import pending
 
 PAGE = (CHECKOUT / "docs" / "backup.md").read_text("utf-8")
 UPGRADES = (CHECKOUT / "docs" / "upgrades.md").read_text("utf-8")
+ON_EACH = pytest.mark.parametrize("version", [pytest.param(None, id="the suite's own"), *OTHER_POSTGRESQLS])
 SALE = "INSERT INTO venta (usuario_id, venta, ventas_productos) VALUES (1, %s, 1)"
 
 
@@ -29,9 +30,13 @@ def commands(section: str, page: str = PAGE) -> list[str]:
     return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
 
 
-def run(script: str, folder: Path, **variables: str) -> None:
-    """Runs commands in a folder, as the user that PostgreSQL runs as."""
-    environ = {"PATH": f"{binaries()}:{os.defpath}", "HOME": str(folder), "LC_ALL": "C"} | variables
+def run(script: str, folder: Path, programs: Path | None = None, **variables: str) -> None:
+    """Runs commands in a folder, as the user that PostgreSQL runs as, with a version's programs or the suite's own."""
+    environ = {
+        "PATH": f"{programs or binaries()}:{os.defpath}",
+        "HOME": str(folder),
+        "LC_ALL": "C",
+    } | variables
     options = as_account() | {"cwd": folder, "env": environ}
     done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=120, **options)
     assert done.returncode == 0, done.stderr
@@ -67,15 +72,15 @@ def made_for_the_owner(server: str) -> str:
     return url_as("ventas", server)
 
 
-@pytest.mark.parametrize("version", [pytest.param(None, id="the suite's own"), *OTHER_POSTGRESQLS])
-def test_a_dump_brings_everything_back(version: Path | None, folder: Path) -> None:
+def dump_and_restore(folder: Path, *, older: Path | None, newer: Path | None) -> None:
+    """From one server to another, with the newer one's programs; raises where something is not as it was."""
     dump, restore = commands("A dump")
-    with temporary_postgres(bin_dir=version) as old, temporary_postgres() as new:
+    with temporary_postgres(bin_dir=older) as old, temporary_postgres(bin_dir=newer) as new:
         owners, admin = made_for_the_owner(old), database_url(new, "postgres")
         restored = database_url(made_for_the_owner(new), "ventas_restored")
         fill(owners)
-        run(dump, folder, DATABASE_URL=owners)
-        run(restore, folder, ADMIN_URL=admin, RESTORED_URL=restored)
+        run(dump, folder, newer, DATABASE_URL=owners)
+        run(restore, folder, newer, ADMIN_URL=admin, RESTORED_URL=restored)
         with psycopg.connect(owners) as before, psycopg.connect(restored) as after:
             for table in ("usuario", "venta", "_yoyo_migration", "migracion_texto"):
                 query = f"SELECT * FROM {table} ORDER BY 1"
@@ -89,6 +94,37 @@ def test_a_dump_brings_everything_back(version: Path | None, folder: Path) -> No
                 (2, 2),
                 (3, 2),
             ]
+
+
+@ON_EACH
+def test_a_dump_brings_everything_back(version: Path | None, folder: Path) -> None:
+    dump_and_restore(folder, older=version, newer=version)
+
+
+@pytest.mark.parametrize("version", OTHER_POSTGRESQLS)
+def test_a_dump_of_an_older_server_comes_into_a_newer_one(version: Path, folder: Path) -> None:
+    dump_and_restore(folder, older=version, newer=None)
+
+
+@pytest.mark.parametrize("version", OTHER_POSTGRESQLS)
+def test_a_cluster_is_upgraded_where_it_lies(version: Path, folder: Path) -> None:
+    [upgrade] = commands("pg_upgrade", UPGRADES)
+    url = f"postgresql://postgres@/ventas?host={quote(str(folder), safe='')}"
+    start = f"pg_ctl start --silent --wait --log=log --options='-c listen_addresses= -k {folder}' --pgdata="
+    run("initdb --username=postgres --encoding=UTF8 --locale=C.UTF-8 --pgdata=old >log", folder, version)
+    run(f"{start}old; createdb --host={folder} --username=postgres ventas", folder, version)
+    fill(url)
+    run("pg_ctl stop --silent --pgdata=old", folder, version)
+    run(upgrade, folder, OLD_BIN=str(version))
+    run(f"{start}new", folder)
+    try:
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT id, venta FROM venta").fetchall() == [(1, 1)]
+            assert connection.execute("SELECT lower('Ñ' COLLATE minusculas)").fetchall() == [("ñ",)]
+            connection.execute(SALE, [2])
+        assert pending(url) == []
+    finally:
+        run("pg_ctl stop --silent --pgdata=new --mode=immediate", folder)
 
 
 @pytest.mark.parametrize("version", OTHER_POSTGRESQLS)
@@ -127,16 +163,20 @@ def test_the_sequences_can_be_moved_past_their_tables(database: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_log_brings_back_a_point_in_time(folder: Path) -> None:
+@ON_EACH
+def test_the_log_brings_back_a_point_in_time(version: Path | None, folder: Path) -> None:
     copy, restore = commands("A point in time")
     archive = folder / "archive"
     archive.mkdir()
     hand_over(archive)
     said = dict(re.findall(r"^(archive_\w+) = '?(.*?)'?$", PAGE, re.MULTILINE))
     settings = {name: value.replace("ARCHIVE", str(archive)) for name, value in said.items()}
-    with temporary_postgres(settings=settings) as url, psycopg.connect(url, autocommit=True) as connection:
+    with (
+        temporary_postgres(bin_dir=version, settings=settings) as url,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
         fill(url)
-        run(copy, folder, DATABASE_URL=url)
+        run(copy, folder, version, DATABASE_URL=url)
         connection.execute(SALE, [2])
         [(moment,)] = connection.execute("SELECT now()")
         connection.execute("DELETE FROM usuario")
@@ -145,11 +185,11 @@ def test_the_log_brings_back_a_point_in_time(folder: Path) -> None:
         settings_file.write(f"listen_addresses = ''\nunix_socket_directories = '{folder}'\n")
     restored = f"postgresql://postgres@/ventas?host={quote(str(folder), safe='')}"
     try:
-        run(restore, folder, ARCHIVE=str(archive), MOMENT=str(moment), RESTORED_URL=restored)
+        run(restore, folder, version, ARCHIVE=str(archive), MOMENT=str(moment), RESTORED_URL=restored)
         with psycopg.connect(restored) as connection:
             assert connection.execute("SELECT venta FROM venta ORDER BY id").fetchall() == [(1,), (2,)]
     finally:
-        run("pg_ctl stop --silent --pgdata=restored --mode=immediate", folder)
+        run("pg_ctl stop --silent --pgdata=restored --mode=immediate", folder, version)
 
 
 def send_the_log(connection: psycopg.Connection) -> None:

@@ -1,6 +1,7 @@
 """Every statement is known: by its name, its purpose and cost, who runs it, and on one page; no other runs."""
 
 import ast
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,6 +147,15 @@ def test_the_command_shows_indexes_that_nobody_reads_first(
     assert any(re.search(r" 0 reads  venta_nadie_idx on venta$", line) for line in lines)
     assert any("venta_id_key on venta (unique)" in line and "ventas.by_id" in line for line in lines), lines
     assert re.search(r"bytes of \d+ indexes that nobody has read and that enforce nothing", unused)
+
+
+def test_a_reader_who_has_seen_enough_ends_the_command(monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w") as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        assert main(["queries"]) == 1
+    assert capfd.readouterr().err == "error: nobody reads the output any more\n"
 
 
 def test_the_command_says_what_the_database_objects_to(

@@ -3,6 +3,8 @@
 import pytest
 from conftest import problem, walk
 
+from core.database.rooms import Room
+
 COUNTS = {
     "desde=2026-01-20": 1,
     "desde=2026-01-20T12:00:00Z": 1,
@@ -156,6 +158,16 @@ def test_filters_of_an_admin_combine(ana, many, carla):
     )
     assert [sale["usuario_id"] for sale in answer.json()] == [carla.id] * 2
     assert answer.headers["x-total-count"] == "2"
+
+
+@pytest.mark.parametrize("query", ["minimo=2", "maximo=2", "total=exacto", "minimo=2&usuario_id={id}"])
+def test_a_list_that_may_read_many_sales_for_a_page_is_bounded_per_account(connect, ana, monkeypatch, query):
+    monkeypatch.setattr("core.database.rooms.WAITING_OF_ONE", 0)
+    monkeypatch.setattr(Room, "_full", lambda room, account: not room._waiting_of_one)  # the heavy one is
+    crowded = connect()
+    crowded.headers["authorization"] = ana.headers["authorization"]
+    problem(crowded.get(f"/venta/?{query.format(id=ana.id)}"), 429, "demasiado_a_la_vez")
+    assert crowded.get("/venta/?desde=2026-01-01&total=estimado").status_code == 200
 
 
 def test_an_estimated_total_is_as_of_the_last_analyze(ana, many, rows):
