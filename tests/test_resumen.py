@@ -1,5 +1,6 @@
 """Sums of sales by day, week, month or user, in UTC, empty periods included."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -137,6 +138,28 @@ def test_the_setting_is_the_zona_that_nobody_names(connect, rows):
 
         assert _sums(ana, "desde=2026-01-31T22:00&hasta=2026-01-31") == [("2026-01-31", 1, 1, 1)]
         assert _sums(ana, "desde=2026-02-01&hasta=2026-02-01&zona=UTC") == [("2026-02-01", 1, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "means"),
+    [
+        ("2026-01-31T10:00", "2026-01-31T09:00:00"),
+        ("2026-03-29T02:30", "2026-03-29T01:30:00"),  # which the clock skips: as if it had not been changed
+        ("2026-10-25T02:30", "2026-10-25T00:30:00"),  # which the clock shows twice: the first
+    ],
+)
+def test_a_time_without_an_offset_is_of_the_zona_wherever_it_is_a_bound(beto, rows, typed, means):
+    at = datetime.fromisoformat(f"{means}Z")
+    _sell(rows, beto.id, at - timedelta(microseconds=1), venta=1)
+    _sell(rows, beto.id, at, venta=10)
+
+    for bounds, venta in ((f"desde={typed}&hasta=2026-12-31", 10), (f"desde=2026-01-01&hasta={typed}", 1)):
+        query = f"zona=Europe/Madrid&{bounds}"
+        assert [sale["venta"] for sale in beto.get(f"/venta/?{query}").json()] == [venta]
+        assert [row[3] for row in _sums(beto, f"por=mes&{query}") if row[1]] == [venta]
+        assert [row["importe"] for row in beto.get(f"/venta/resumen?por=usuario&{query}").json()] == [venta]
+        exported = beto.get(f"/venta/exportar?formato=ndjson&{query}").text.splitlines()
+        assert [json.loads(line)["venta"] for line in exported] == [venta]
 
 
 def test_a_mistyped_year_of_before_spoils_no_sum(ana, rows):
