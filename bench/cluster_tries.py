@@ -15,8 +15,10 @@ from core.database.database import Database
 from core.problems import DatabaseUnavailable
 from sql import sesiones, ventas
 from sql.catalogue import statements
+from sql.intentos import Tried
 from sql.plans import planning, query_of
 
+NOTHING_TRIED = Tried([], [])
 HASH = "$2b$04$" + "." * 53
 ORIGIN = Origin(actor=NOBODY, address="127.0.0.1", agent="cluster-check", request_id="cluster-check")
 USERS = 200
@@ -113,7 +115,14 @@ async def working(db: Database, users: list[int]) -> tuple[int, int]:
     for id in users:
         try:
             opened = await sesiones.insert(
-                db, id, ORIGIN, verified=HASH, seconds=60, renewable=False, verified_only=False
+                db,
+                id,
+                ORIGIN,
+                verified=HASH,
+                seconds=60,
+                renewable=False,
+                verified_only=False,
+                tried=NOTHING_TRIED,
             )
             sale = await ventas.insert(db, id, **SALE)
             assert opened and sale

@@ -37,6 +37,7 @@ from handlers.login_outcomes import (
     verified_only,
 )
 from handlers.sesiones import idle_seconds
+from handlers.throttle import Attempt
 from sql import sesiones, sesiones_rotation, usuarios
 from sql.sesiones import Opened
 from sql.usuarios import Credenciales
@@ -76,36 +77,38 @@ async def token(request: Request, asked: PasswordGrant | RefreshGrant | CodeGran
 
 
 async def _log_in(request: Request, asked: PasswordGrant) -> Token:
+    """A round trip before the password is checked, and one after."""
     renewable = OFFLINE in asked.scope.split()
-    attempt = await throttle.login(request, asked.username)
-    user, renew = await _verified(request, asked)
-    opened = await _open(request, user, renew, renewable=renewable)
+    attempt, found = await throttle.login(request, asked.username)
+    user, renew = await _verified(request, asked, found)
+    opened = await _open(request, user, renew, attempt, renewable=renewable)
     if opened is None:  # another login renewed the hash meanwhile, or the password was changed
-        user, renew = await _verified(request, asked)
-        opened = await _open(request, user, renew, renewable=renewable)
+        found = await usuarios.credentials(request.services.db, asked.username)
+        user, renew = await _verified(request, asked, found)
+        opened = await _open(request, user, renew, attempt, renewable=renewable)
     if opened is None:
         raise await _refused(request, user.id)
-    await attempt.succeeded()
-    await throttle.learn(request, user.username, user.correo)
     first = RefreshToken(user.id, opened.id, 0) if renewable else None
     return issue(request.services, user.id, opened.id, opened.rol, first)
 
 
-async def _verified(request: Request, asked: PasswordGrant) -> tuple[Credenciales, str | None]:
-    """The user with this name and password; the password too, where its hash is to be made anew.
+async def _verified(
+    request: Request, asked: PasswordGrant, user: Credenciales | None
+) -> tuple[Credenciales, str | None]:
+    """The user, if the password is theirs; the password too, where its hash is to be made anew.
 
     An unknown name costs the same hash and the same record."""
-    services = request.services
-    user = await usuarios.credentials(services.db, asked.username)
     hashed = user.password if user else None
-    verdict = await services.passwords.verify(asked.password, hashed, throttle.network(request))
+    verdict = await request.services.passwords.verify(asked.password, hashed, throttle.network(request))
     if user is None or not verdict:
         raise await _refused(request, user.id if user else None)
     await refuse_unwelcome(request, user.id, bloqueado=user.bloqueado, estado=user.estado)
     return user, asked.password if verdict.outdated else None
 
 
-async def _open(request: Request, user: Credenciales, renew: str | None, *, renewable: bool) -> Opened | None:
+async def _open(
+    request: Request, user: Credenciales, renew: str | None, attempt: Attempt, *, renewable: bool
+) -> Opened | None:
     """A session, if the hash that was verified still is the user's; with `renew`, the password, it is made anew.
 
     Raises Problem 403 when the user has a second factor: then the password alone opens none."""
@@ -124,6 +127,7 @@ async def _open(request: Request, user: Credenciales, renew: str | None, *, rene
         seconds=session_seconds(services, renewable=renewable),
         renewable=renewable,
         verified_only=verified_only(services),
+        tried=attempt.learnt(user.username, user.correo),
     )
     if opened and renewed:
         await usuarios.renew(services.db, user.id, verified=user.password, renewed=renewed)

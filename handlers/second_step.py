@@ -78,8 +78,7 @@ async def finish(request: Request, asked: CodeGrant) -> Token:
     if opened is None:
         await record_failure(request, user.id, BAD_CODE.codigo)
         raise _bad_code()
-    await attempt.succeeded()
-    await throttle.learn(request, user.username, user.correo)
+    await attempt.succeeded(user.username, user.correo)
     if recovery and services.mail:
         services.mail.waiting.set()
     refresh = RefreshToken(user.id, opened.id, 0) if renewable else None

@@ -2,6 +2,7 @@
 
 import ipaddress
 import math
+from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
@@ -9,8 +10,9 @@ from core.addresses import spellings
 from core.http.messages import Headers, client_address
 from core.http.request import Request
 from core.problems import THROTTLED, Problem
-from sql import intentos
-from sql.intentos import AttemptVerdict, Count, Limit
+from sql import intentos, logins
+from sql.intentos import AttemptVerdict, Count, Limit, Tried
+from sql.usuarios import Credenciales
 
 # docs/accounts.md says why. One account from one address; one account from all who are new to it; one address, for the
 # accounts that are new to it.
@@ -35,16 +37,22 @@ class Attempt(Struct, frozen=True):
     """An attempt that was let through, and counted as failed until it succeeds."""
 
     request: Request
-    counts: list[Count]
-    witnesses: list[bytes] = []
+    tried: Tried
 
-    async def succeeded(self) -> None:
-        if self.counts:
-            await intentos.succeeded(self.request.services.db, self.counts, self.witnesses)
+    async def succeeded(self, *names: str) -> None:
+        """With `names`, their account is known at the client's address from now on: strangers do not make it wait
+        there."""
+        await intentos.succeeded(self.request.services.db, self.learnt(*names))
+
+    def learnt(self, *names: str) -> Tried:
+        """The counts that a success changes: the attempt's own, and those of an account's `names`."""
+        own = {count.clave: count for count in self.tried.counts}
+        named = {count.clave: count for count in _named(self.request, names)}
+        return Tried([*(named | own).values()], self.tried.witnesses)
 
 
-async def login(request: Request, name: str) -> Attempt:
-    """Before a password is looked at, and before it is known whether there is such an account.
+async def login(request: Request, name: str) -> tuple[Attempt, Credenciales | None]:
+    """Before a password is looked at; with the account of that name, if there is one, found in the same round trip.
 
     Like the others here, it raises Problem 429 while there is a wait."""
     limits = {
@@ -52,13 +60,14 @@ async def login(request: Request, name: str) -> Attempt:
         f"login of {_lowered(name)}": ACCOUNT,
         f"login from {network(request)}": ADDRESS,
     }
-    return await _attempt(request, limits)
+    tried = _tried(request, limits)
+    verdict, user = await logins.begin(request.services.db, tried, name)
+    return _let_through(request, tried, verdict), user
 
 
 async def learn(request: Request, *names: str) -> None:
     """The account of these names is known at the client's address from now on: strangers do not make it wait there."""
-    if request.services.settings.throttle == "on":
-        await intentos.learn(request.db, [_clave(request, _login(request, name)) for name in names])
+    await intentos.succeeded(request.db, Tried(_named(request, names), []))
 
 
 async def password_check(request: Request, *names: str) -> Attempt:
@@ -103,11 +112,8 @@ async def own_recovery(request: Request) -> None:
 
 async def records_refusal(request: Request) -> bool:
     """Whether one more refused change of the caller's is recorded: no account fills the audit with them."""
-    count = Count(_clave(request, f"refused to {request.caller.id}"), REFUSALS)
-    return (
-        request.services.settings.throttle == "off"
-        or (await intentos.attempt(request.services.db, [count], [])).wait == 0
-    )
+    tried = _tried(request, {f"refused to {request.caller.id}": REFUSALS})
+    return not tried.counts or (await intentos.attempt(request.services.db, tried)).wait == 0
 
 
 async def verification(request: Request, usuario_id: int) -> None:
@@ -116,18 +122,35 @@ async def verification(request: Request, usuario_id: int) -> None:
 
 
 async def _attempt(request: Request, limits: dict[str, Limit], *witnesses: str) -> Attempt:
-    services = request.services
-    if services.settings.throttle == "off":
-        return Attempt(request, [])
+    tried = _tried(request, limits, *witnesses)
+    verdict = await intentos.attempt(request.db, tried) if tried.counts else None
+    return _let_through(request, tried, verdict)
+
+
+def _tried(request: Request, limits: dict[str, Limit], *witnesses: str) -> Tried:
+    """What is known by one of `limits` that learns, or by a name of `witnesses`, is no stranger."""
+    if request.services.settings.throttle == "off":
+        return Tried([], [])
     counts = [Count(_clave(request, what), limit) for what, limit in limits.items()]
-    known = [_clave(request, what) for what in witnesses]
-    verdict = await intentos.attempt(request.db, counts, known)
-    seconds = math.ceil(verdict.wait)
-    request.scope["answer_headers"] += _told(counts, verdict)
-    if seconds:
-        detail = f"Demasiados intentos; espere {seconds} s antes del próximo"
-        raise Problem(THROTTLED, detail, headers=[(b"retry-after", b"%d" % seconds)])
-    return Attempt(request, counts, known)
+    learning = [count.clave for count in counts if count.limit.learns]
+    return Tried(counts, learning + [_clave(request, what) for what in witnesses])
+
+
+def _let_through(request: Request, tried: Tried, verdict: AttemptVerdict | None) -> Attempt:
+    if verdict:
+        seconds = math.ceil(verdict.wait)
+        request.scope["answer_headers"] += _told(tried.counts, verdict)
+        if seconds:
+            detail = f"Demasiados intentos; espere {seconds} s antes del próximo"
+            raise Problem(THROTTLED, detail, headers=[(b"retry-after", b"%d" % seconds)])
+    return Attempt(request, tried)
+
+
+def _named(request: Request, names: Sequence[str]) -> list[Count]:
+    """The counts of logins to one account from the client's address, by each of its names."""
+    if request.services.settings.throttle == "off":
+        return []
+    return [Count(_clave(request, _login(request, name)), HERE) for name in names]
 
 
 def _clave(request: Request, what: str) -> bytes:
@@ -139,7 +162,7 @@ def _login(request: Request, name: str) -> str:
     return f"login {network(request)} {_lowered(name)}"
 
 
-def _told(counts: list[Count], verdict: AttemptVerdict) -> Headers:
+def _told(counts: Sequence[Count], verdict: AttemptVerdict) -> Headers:
     """RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): each limit, and the one that leaves least.
 
     It says the same of a name that has logged in from here before, whose limit is higher: so nobody learns of it."""

@@ -285,23 +285,21 @@ async def log_in(
 ) -> Opened | None:
     """A session of `seconds` for the code of the step `paso`, or for the recovery code that has the hash `codigo`; None
     when that was used already, or the password, the factor or the user is not the same any more."""
-    async with db.transaction() as tx:
-        await sesiones.enter(tx, asked.id)
-        return await tx.one(
-            Opened,
-            LOG_IN,
-            usuario_id=asked.id,
-            verified=asked.password,
-            confirmado=asked.confirmado,
-            paso=paso,
-            codigo=codigo,
-            seconds=seconds,
-            renewable=renewable,
-            verified_only=verified_only,
-            notice=notice,
-            reversible=True,
-            **structs.asdict(origin),
-        )
+    return await sesiones.entered(
+        db,
+        LOG_IN,
+        usuario_id=asked.id,
+        verified=asked.password,
+        confirmado=asked.confirmado,
+        paso=paso,
+        codigo=codigo,
+        seconds=seconds,
+        renewable=renewable,
+        verified_only=verified_only,
+        notice=notice,
+        reversible=True,
+        **structs.asdict(origin),
+    )
 
 
 async def remove(

@@ -42,6 +42,27 @@ class Count(Struct, frozen=True):
     limit: Limit
 
 
+class Tried(Struct, frozen=True):
+    """The counts of one attempt; none where nothing is throttled. Where one of `witnesses` is known, the limits for
+    strangers do not count."""
+
+    counts: Sequence[Count]
+    witnesses: Sequence[bytes]
+
+    def parameters(self) -> dict[str, object]:
+        return {
+            "testigos": list(self.witnesses),
+            "clave": [count.clave for count in self.counts],
+            "gratis": [count.limit.free for count in self.counts],
+            "gratis_conocida": [count.limit.known for count in self.counts],
+            "primera": [float(count.limit.first) for count in self.counts],
+            "mayor": [float(count.limit.longest) for count in self.counts],
+            "olvido": [float(count.limit.forget) for count in self.counts],
+            "aprende": [count.limit.learns for count in self.counts],
+            "ajenos": [count.limit.strangers for count in self.counts],
+        }
+
+
 ASKED = """asked AS (
     SELECT clave, gratis, gratis_conocida, primera, mayor, olvido, aprende
       FROM unnest(%(clave)s::bytea[], %(gratis)s::bigint[], %(gratis_conocida)s::bigint[],
@@ -50,7 +71,7 @@ ASKED = """asked AS (
            AS asked (clave, gratis, gratis_conocida, primera, mayor, olvido, aprende, ajenos)
      WHERE NOT (ajenos AND EXISTS (
                SELECT 1 FROM intento AS i
-                WHERE i.clave = ANY (%(clave)s::bytea[] || %(testigos)s::bytea[])
+                WHERE i.clave = ANY (%(testigos)s::bytea[])
                   AND i.conocida))
 )"""
 
@@ -98,36 +119,26 @@ SELECT CASE WHEN espera IS NOT NULL THEN extract(epoch FROM espera - now())::dou
  CROSS JOIN tightest
 """
 
+# Clears the asked counts or, where nothing is learnt, forgets one attempt; what is learnt is known from then on. Locks
+# in the order of clave, as intentos.attempt does.
+SETTLE = """INSERT INTO intento AS i (clave, intentos, ultimo, conocida)
+    SELECT clave, 0, now(), aprende
+      FROM asked
+     WHERE {succeeded}
+     ORDER BY clave
+    ON CONFLICT (clave) DO UPDATE
+       SET intentos = CASE WHEN excluded.conocida THEN 0 ELSE greatest(0, i.intentos - 1) END,
+           ultimo   = CASE WHEN excluded.conocida THEN greatest(i.ultimo, now()) ELSE i.ultimo END,
+           espera   = CASE WHEN excluded.conocida
+                             OR i.intentos - 1 < (SELECT gratis FROM asked WHERE asked.clave = i.clave)
+                           THEN '-infinity' ELSE i.espera END,
+           conocida = i.conocida OR excluded.conocida"""
+
 SUCCEEDED = f"""
 -- intentos.succeeded: clears or, where nothing is learnt, forgets the one attempt that succeeded; locks in the order of
 -- clave, as intentos.attempt does; uses intento_pkey
-WITH {ASKED}, locked AS (
-    SELECT i.clave, asked.gratis, asked.aprende
-      FROM intento AS i
-      JOIN asked ON asked.clave = i.clave
-     ORDER BY i.clave
-       FOR UPDATE OF i
-)
-UPDATE intento AS i
-   SET intentos = CASE WHEN locked.aprende THEN 0 ELSE greatest(0, i.intentos - 1) END,
-       espera   = CASE WHEN locked.aprende OR i.intentos - 1 < locked.gratis THEN '-infinity' ELSE i.espera END,
-       conocida = i.conocida OR locked.aprende
-  FROM locked
- WHERE i.clave = locked.clave
-"""
-
-LEARN = """
--- intentos.learn: an account is known at an address, by each of its names; clears their counts; locks in the order of
--- clave, as intentos.attempt does; uses intento_pkey
-INSERT INTO intento AS i (clave, intentos, ultimo, conocida)
-SELECT clave, 0, now(), true
-  FROM unnest(%(clave)s::bytea[]) AS named (clave)
- ORDER BY clave
-    ON CONFLICT (clave) DO UPDATE
-   SET intentos = 0,
-       ultimo   = greatest(i.ultimo, now()),
-       espera   = '-infinity',
-       conocida = true
+WITH {ASKED}
+    {SETTLE.format(succeeded="true")}
 """
 
 SWEEP = """
@@ -146,33 +157,16 @@ DELETE FROM intento AS i
 """
 
 
-def _parameters(counts: Sequence[Count], witnesses: Sequence[bytes]) -> dict[str, object]:
-    return {
-        "testigos": list(witnesses),
-        "clave": [count.clave for count in counts],
-        "gratis": [count.limit.free for count in counts],
-        "gratis_conocida": [count.limit.known for count in counts],
-        "primera": [float(count.limit.first) for count in counts],
-        "mayor": [float(count.limit.longest) for count in counts],
-        "olvido": [float(count.limit.forget) for count in counts],
-        "aprende": [count.limit.learns for count in counts],
-        "ajenos": [count.limit.strangers for count in counts],
-    }
-
-
-async def attempt(db: Runner, counts: Sequence[Count], witnesses: Sequence[bytes]) -> AttemptVerdict:
-    """Where one of `witnesses` is known, too, the limits for strangers do not count."""
-    verdict = await db.one(AttemptVerdict, ATTEMPT, **_parameters(counts, witnesses))
+async def attempt(db: Runner, tried: Tried) -> AttemptVerdict:
+    """Counts an attempt that has something to count, if it may go on."""
+    verdict = await db.one(AttemptVerdict, ATTEMPT, **tried.parameters())
     assert verdict is not None  # noqa: S101 - an aggregate has a row, and there is something to count
     return verdict
 
 
-async def succeeded(db: Runner, counts: Sequence[Count], witnesses: Sequence[bytes]) -> None:
-    await db.run(SUCCEEDED, **_parameters(counts, witnesses))
-
-
-async def learn(db: Runner, claves: Sequence[bytes]) -> None:
-    await db.run(LEARN, clave=sorted(claves))
+async def succeeded(db: Runner, tried: Tried) -> None:
+    if tried.counts:
+        await db.run(SUCCEEDED, **tried.parameters())
 
 
 async def sweep(db: Runner) -> int:

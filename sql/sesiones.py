@@ -5,7 +5,8 @@ from msgspec import Struct, structs
 from core.caller import Origin, Rol
 from core.database.database import Runner, Transaction
 from core.instants import Instant
-from sql import auditoria
+from sql import auditoria, intentos
+from sql.intentos import Tried
 
 
 class Opened(Struct, frozen=True):
@@ -58,10 +59,10 @@ HOLD = """
 SELECT pg_advisory_xact_lock(727002, hashint8(%(usuario_id)s::bigint))
 """
 
-INSERT = """
+INSERT = f"""
 -- sesiones.insert: a new session, recorded, if the password verified a moment ago still is the user's and is enough;
--- uses usuario_pkey
-WITH owner AS (
+-- what its attempt is counted under is settled; uses usuario_pkey, intento_pkey
+WITH {intentos.ASKED}, owner AS (
     SELECT id, rol
       FROM usuario
      WHERE id = %(usuario_id)s
@@ -78,6 +79,8 @@ WITH owner AS (
     INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, despues)
     SELECT usuario_id, 'login', usuario_id, %(address)s, %(agent)s, %(request_id)s, jsonb_build_object('sesion', id)
       FROM opened
+), settled AS (
+    {intentos.SETTLE.format(succeeded="EXISTS (SELECT 1 FROM opened)")}
 )
 SELECT opened.id, owner.rol
   FROM opened
@@ -199,14 +202,17 @@ async def insert(
     seconds: int,
     renewable: bool,
     verified_only: bool,
+    tried: Tried,
 ) -> Opened | None:
-    """A session of `seconds`; None when the user or the `verified` hash is gone since, or they have a second factor."""
+    """A session of `seconds`; None when the user or the `verified` hash is gone since, or they have a second factor.
+
+    It settles the counts of what was `tried`."""
     owner = {"usuario_id": usuario_id, "verified": verified, "verified_only": verified_only}
     session = {"seconds": seconds, "renewable": renewable} | structs.asdict(origin)
+    if not db.sharded:
+        return await entered(db, INSERT, **owner, **session, **tried.parameters())
     async with db.transaction() as tx:
-        await enter(tx, usuario_id)
-        if not tx.sharded:
-            return await tx.one(Opened, INSERT, **owner, **session)
+        await tx.run(ENTER, usuario_id=usuario_id)
         rol = await tx.one(_rol, OWNER, **owner)
         if rol is None:
             return None
@@ -214,12 +220,14 @@ async def insert(
         assert id is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
         their_own = structs.replace(origin, actor=usuario_id)
         await auditoria.record(tx, "login", their_own, affected=usuario_id, sesion=id)
-        return Opened(id, rol)
+    await intentos.succeeded(db, tried)
+    return Opened(id, rol)
 
 
-async def enter(tx: Transaction, usuario_id: int) -> None:
-    """Makes the login of this transaction come before or after a change that ends sessions."""
-    await tx.run(ENTER, usuario_id=usuario_id)
+async def entered(db: Runner, sql: str, **parameters: object) -> Opened | None:
+    """What a login's statement opened, before or after a change of its user that ends sessions, in one round trip."""
+    _, opened = await db.together((ENTER, {"usuario_id": parameters["usuario_id"]}), (sql, parameters))
+    return Opened(*opened[0]) if opened else None
 
 
 async def hold(tx: Transaction, usuario_id: int) -> None:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from conftest import PASSWORD, SETTINGS, log_in, new_user, problem
 from fleets import until
+from round_trips import listening
 
 from sql.sesiones import ENTER, HOLD
 
@@ -103,6 +104,34 @@ def test_of_many_who_log_in_while_a_hash_is_renewed_none_is_refused(ana, connect
     costlier = connect(BCRYPT_ROUNDS="5")
     with ThreadPoolExecutor(8) as people:
         assert len({*people.map(lambda _: log_in(costlier, "ana"), range(16))}) == 16
+
+
+LOGIN = [
+    ["BEGIN", "usuarios.credentials", "intentos.attempt", "COMMIT"],
+    ["BEGIN", "sesiones.enter", "sesiones.insert", "COMMIT"],
+]
+OF_A_LOGIN = {"usuarios.credentials", "intentos.attempt", "sesiones.insert", "intentos.succeeded"}
+
+
+def test_it_asks_the_database_once_before_bcrypt_and_once_after(ana, connect, database, tmp_path):
+    with listening(database, tmp_path) as (url, trips):
+        api = connect(DATABASE_URL=url, DB_PREPARE="off")
+        trips.clear()
+
+        log_in(api, "ana")
+
+        assert [trip for trip in trips if OF_A_LOGIN & {*trip}] == LOGIN
+
+
+def test_a_refused_login_asks_once_and_is_recorded_once(ana, connect, database, tmp_path):
+    with listening(database, tmp_path) as (url, trips):
+        api = connect(DATABASE_URL=url, DB_PREPARE="off")
+        trips.clear()
+
+        api.post("/login/", data={"username": "ana", "password": "equivocada"})
+
+        asked = [trip for trip in trips if {*trip} & {*LOGIN[0], "auditoria.record"} - {"BEGIN", "COMMIT"}]
+        assert asked == [LOGIN[0], ["auditoria.record"]]
 
 
 def test_it_waits_for_no_lock_of_the_user(ana, api, database):

@@ -26,6 +26,7 @@ from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.caller import Caller
 from sql import sesiones
+from sql.intentos import Tried
 
 # When a request last asked the database; a COMMIT is of the background: a GET has none.
 WORKED = """
@@ -312,6 +313,7 @@ def test_a_login_that_a_new_password_overtakes_is_ended_with_the_others(ana, bet
         "address": "",
         "agent": "",
         "request_id": "",
+        **Tried([], []).parameters(),
     }
     with psycopg.connect(database) as connection:
         connection.execute(sesiones.ENTER, login)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from core.database import routes
 from core.database.askers import Asker, alone, columns, reads, statement
@@ -27,6 +28,8 @@ from core.trace import account, waited
 log = logging.getLogger("ventas.database")
 
 T = TypeVar("T")
+Question = tuple[str, Mapping[str, object]]  # a statement and its parameters
+
 MOST_ROWS, MOST_PAGES, MOST_ROUTED = 128, 8, 32  # askers per batch
 LANES = 3
 KEPT_PLANS = {  # one made while the tables are small must suit them when they are large
@@ -82,6 +85,10 @@ class Executor(ABC):
         _, count = await waited(self._execute(sql, parameters))
         return count
 
+    async def together(self, *asked: Question) -> list[list[Columns]]:
+        """The rows of each of some statements, which go in one round trip, as one transaction."""
+        return await waited(self._together(asked))
+
     @property
     @abstractmethod
     def sharded(self) -> bool:
@@ -106,6 +113,9 @@ class Executor(ABC):
 
     @abstractmethod
     async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]: ...
+
+    @abstractmethod
+    async def _together(self, asked: Sequence[Question]) -> list[list[Columns]]: ...
 
     def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> Awaitable[list[Columns]]:
         return self._alone(sql, parameters)
@@ -139,6 +149,9 @@ class Transaction(Executor):
     async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]:
         with as_problems():
             return await _execute(self.connection, sql, parameters)
+
+    async def _together(self, asked: Sequence[Question]) -> list[list[Columns]]:
+        return [(await self._execute(sql, parameters))[0] for sql, parameters in asked]
 
 
 class Pooled(Executor):
@@ -182,6 +195,17 @@ class Pooled(Executor):
             await self.pool.drain()
             async with self.pool.connection() as connection:
                 return await _execute(connection, sql, parameters)
+
+    async def _together(self, asked: Sequence[Question]) -> list[list[Columns]]:
+        with as_problems():
+            connection = None
+            try:
+                async with self.pool.connection() as connection:
+                    return await _execute_together(connection, asked)
+            except (psycopg.Error, SilenceError) as error:
+                if connection is not None and unanswered(error):
+                    raise outcome_unknown(error) from error
+                raise
 
 
 class Database(Executor):
@@ -241,6 +265,10 @@ class Database(Executor):
     async def _execute(self, sql: str, parameters: Mapping[str, object]) -> tuple[list[Columns], int]:
         async with self.rooms["interactive"].turn(account()):
             return await self._pooled._execute(sql, parameters)
+
+    async def _together(self, asked: Sequence[Question]) -> list[list[Columns]]:
+        async with self.rooms["interactive"].turn(account()):
+            return await self._pooled._together(asked)
 
     def _gather(self, lane: str, sql: str, parameters: Mapping[str, object]) -> Awaitable[list[Columns]]:
         if not self.lanes:
@@ -382,3 +410,21 @@ async def _execute(
         raise SilenceError(f"no answer in {SILENCE_SECONDS} s") from None
     rows = await cursor.fetchall() if cursor.description else []
     return rows, cursor.rowcount
+
+
+async def _execute_together(connection: Connection, asked: Sequence[Question]) -> list[list[Columns]]:
+    """Raises psycopg.Error, or SilenceError; then nothing has changed, or the connection is lost."""
+    try:
+        async with asyncio.timeout(SILENCE_SECONDS), connection.pipeline():
+            await connection.execute("BEGIN", prepare=False)
+            cursors = [
+                await connection.execute(named(sql), parameters, binary=True) for sql, parameters in asked
+            ]
+            await connection.execute("COMMIT", prepare=False)
+    except TimeoutError:
+        raise SilenceError(f"no answer in {SILENCE_SECONDS} s") from None
+    except psycopg.Error:
+        if connection.info.transaction_status is TransactionStatus.INERROR:
+            await connection.rollback()
+        raise
+    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
