@@ -32,6 +32,13 @@ def ascii_form(address: str) -> str:
         return address
 
 
+def same_mailbox(address: str, other: str) -> bool:
+    """Whether two addresses differ in nothing but how their domain is written."""
+    local, _, domain = ascii_form(address).rpartition("@")
+    other_local, _, other_domain = ascii_form(other).rpartition("@")
+    return local == other_local and domain.lower() == other_domain.lower()
+
+
 def spellings(name: str) -> list[str]:
     """Under what a username or address that somebody typed may be kept; first its one form."""
     typed = unicodedata.normalize("NFC", name.strip())

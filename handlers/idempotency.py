@@ -36,6 +36,7 @@ KEY = re.compile(rb"[!-~]{1,255}")
 QUOTED = re.compile(rb'"((?:[ !#-\[\]-~]|\\["\\])*)"')  # a String of RFC 8941, as the draft has it
 ESCAPED = re.compile(rb'\\(["\\])')
 REPLAYED = (b"idempotent-replayed", b"true")
+NO_HUELLA = bytes(32)  # instead of the fingerprint of a request that holds a password or a code
 
 
 def once(handler: Handler) -> Handler:
@@ -56,11 +57,11 @@ def once(handler: Handler) -> Handler:
             if first is None:
                 request.scope["db"] = tx
                 answer = request.endpoint.answer_with(await handler(request, **arguments), request.scope)
-                kept = _sealed(request, answer) if request.endpoint.secret else answer
-                await idempotencia.store(tx, user, clave, _pack(await _fingerprint(request), kept))
+                await idempotencia.store(tx, user, clave, await _kept(request, answer))
                 return answer
-        answer = _again(first, await _fingerprint(request))
-        return _opened(request, answer) if request.endpoint.secret else answer
+        if request.endpoint.secret:
+            return await _opened(request, first)
+        return _again(first, await _fingerprint(request))
 
     repeatable.once = True  # type: ignore[attr-defined]
     return repeatable
@@ -116,7 +117,7 @@ def _created(endpoint: Endpoint, respuesta: str, prefix: str) -> Guardada:
 def _again(first: Guardada, huella: bytes) -> Answer:
     """The first answer. Raises Problem 422 when it was another request's."""
     if first.huella != huella:
-        raise Problem(KEY_REUSED, "Esta Idempotency-Key ya se usó con otra petición")
+        raise _reused()
     return _unpack(first)
 
 
@@ -183,21 +184,32 @@ def _pack(huella: bytes, answer: Answer) -> Guardada:
     return Guardada(huella, answer.status, cabeceras, answer.body)
 
 
-def _sealed(request: Request, answer: Answer) -> Answer:
-    """The answer as it may be kept: the database must not hold what was shown once."""
-    return structs.replace(answer, body=request.services.vault.seal(_whose(request), answer.body))
+async def _kept(request: Request, answer: Answer) -> Guardada:
+    """The answer as the database may hold it.
+
+    One that holds a secret is sealed, and the seal is bound to the request. The database gets no plain hash of such a
+    request: passwords could be tried against it much faster than against bcrypt."""
+    huella = await _fingerprint(request)
+    if not request.endpoint.secret:
+        return _pack(huella, answer)
+    sealed = request.services.vault.seal(_sealed_for(request, huella), answer.body)
+    return _pack(NO_HUELLA, structs.replace(answer, body=sealed))
 
 
-def _opened(request: Request, answer: Answer) -> Answer:
-    """Raises Problem 422 when the server's secret was changed twice since."""
-    body = request.services.vault.open(_whose(request), answer.body)
+async def _opened(request: Request, first: Guardada) -> Answer:
+    """The sealed answer. Raises Problem 422 when it was another request's, or the server's secret was changed twice."""
+    body = request.services.vault.open(_sealed_for(request, await _fingerprint(request)), first.cuerpo)
     if body is None:
-        raise Problem(KEY_REUSED, "La respuesta de esta Idempotency-Key ya no se puede leer: use otra")
-    return structs.replace(answer, body=body)
+        raise _reused()
+    return _unpack(structs.replace(first, cuerpo=body))
 
 
-def _whose(request: Request) -> str:
-    return f"respuesta {request.caller.id}"
+def _sealed_for(request: Request, huella: bytes) -> str:
+    return f"respuesta {request.caller.id} {huella.hex()}"
+
+
+def _reused() -> Problem:
+    return Problem(KEY_REUSED, "Esta Idempotency-Key ya se usó con otra petición")
 
 
 def _unpack(first: Guardada) -> Answer:

@@ -14,7 +14,7 @@ from handlers import throttle
 from handlers.fields import Password, TypedCorreo
 from handlers.mailed_links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
 from handlers.password_rules import check_password
-from sql import enlaces, usuarios
+from sql import enlaces, llaves, usuarios
 
 ANSWER_SECONDS = 0.5
 RECOVERING = Answered("Si hay una cuenta con ese correo, recibirá un enlace que vence en 1 hora")
@@ -64,7 +64,7 @@ async def recover(request: Request, asked: Recovery) -> Answered:
 async def reset(request: Request, sent: NewPassword) -> Answered:
     """Set a new password with the token that was mailed.
 
-    It ends every session, and verifies the correo."""
+    It ends every session, and verifies the correo. Where that was not verified, it ends the API keys too."""
     services = request.services
     link = read_token(services.keys, "recuperacion", sent.token)
     owner = await enlaces.owner(services.db, link.usuario_id, "recuperacion", link.id)
@@ -84,6 +84,12 @@ async def reset(request: Request, sent: NewPassword) -> Answered:
             notice=services.mail is not None,
             accion="password_restablecido",
         )
+        if (
+            not owner.estado
+        ):  # until now nobody had shown that the correo is theirs, and whoever made keys may be another
+            await llaves.revoke(
+                tx, link.usuario_id, request.origin, notice=services.mail is not None, reversible=True
+            )
     services.known.forget(link.usuario_id)
     await throttle.learn(request, owner.username, owner.correo)
     return RESET

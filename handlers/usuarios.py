@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from msgspec import structs
 
+from core.addresses import same_mailbox
 from core.http.answers import Answered, Created, Reply
 from core.http.conditional import condition, moved_on, tagged
 from core.http.endpoint import endpoint
@@ -152,7 +153,7 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
         await record_refusal(request, id, reserved)
         raise Problem(FORBIDDEN, "Solo un admin puede cambiar rol, estado o bloqueado")
     missing = f"No existe el usuario con el id {shown} por lo tanto no se puede actualizar"
-    hashed, mails = None, False
+    hashed, same_as, mails = None, None, False
     if columns.keys() & {"password", "correo"}:
         known = await usuarios.credentials_by_id(request.db, id)
         if known is None:
@@ -160,12 +161,16 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
         now = structs.asdict(known) | columns
         if "password" in columns:
             check_password(services.settings, columns["password"], now["username"], now["correo"])
-        if id == caller.id and ("password" in columns or now["correo"] != known.correo):
+        new_correo = not same_mailbox(now["correo"], known.correo)
+        if "correo" in columns and not new_correo:
+            same_as = known.correo
+        if id == caller.id and ("password" in columns or new_correo):
             hashed = await verified(request, known, changes.password_actual)
         if "password" in columns:
             address = throttle.network(request)
             columns["password"] = await services.passwords.hash(columns["password"], address)
-        mails = not caller.admin and now["correo"].lower() != known.correo.lower()
+        differs = now["correo"].lower() != known.correo.lower()
+        mails = new_correo and differs and not caller.admin
     if mails:
         await throttle.verification(request, id)
     with _taken("Error actualizando usuario"):
@@ -176,6 +181,7 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
             request.origin,
             condition=condition(request.scope, id),
             verified=hashed,
+            same_as=same_as,
             keep_session=caller.session,
             vouched=caller.admin,
             notice=services.mail is not None,

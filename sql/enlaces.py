@@ -27,6 +27,7 @@ class Owner(Struct, frozen=True):
 
     username: str
     correo: str
+    estado: bool
 
 
 class OutboxState(Struct, frozen=True):
@@ -73,7 +74,7 @@ SELECT id, 'recuperacion', correo, sha256(convert_to(password, 'UTF8')), now() +
 
 OWNER = """
 -- enlaces.owner: whose account a link opens, while it does; uses enlace_pkey, usuario_pkey
-SELECT u.username, u.correo
+SELECT u.username, u.correo, u.estado
   FROM enlace AS e
   JOIN usuario AS u ON u.id = e.usuario_id
  WHERE e.usuario_id = %(usuario_id)s

@@ -11,7 +11,9 @@ UNKNOWN_ID = 2**63 - 1  # stands in an answer that is written before its row has
 
 
 class Guardada(Struct, frozen=True):
-    """The answer that a key got, and the fingerprint (SHA-256) of the request that got it."""
+    """The answer that a key got, and the fingerprint (SHA-256) of the request that got it.
+
+    Of a request with a password or a code the fingerprint is 32 zero bytes, and `cuerpo` is sealed."""
 
     huella: bytes
     estado: int

@@ -90,7 +90,7 @@ class Registered(Struct, frozen=True):
 
 
 # How a change ended: there is nobody by that id, the row has not the version asked for, it would leave users without an
-# admin, the password that was verified is not the user's any more, or it is done.
+# admin, the password that was verified, or the correo that stays, is not the user's any more, or it is done.
 Verdict = Literal["missing", "moved_on", "last_admin", "wrong_password", "done"]
 
 LOCK_FIRST_ADMIN = """
@@ -215,13 +215,13 @@ SELECT id, username, correo, password, rol, estado, bloqueado, segundo_factor
 
 UPDATE = f"""
 -- usuarios.update: changes what was sent and records it, ends the sessions and links that it must, has the owner told
--- by mail, tells every process; not what would leave no admin;
+-- by mail, tells every process; not what would leave no admin; after another's change no link leads to an older correo;
 -- uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey
 WITH target AS (
     SELECT u.id, u.rol, u.estado, u.bloqueado, u.correo, {VALORES} AS valores,
            CASE WHEN {MOVED_ON} THEN 'moved_on'
                 WHEN %(demotes)s AND {ALONE} THEN 'last_admin'
-                WHEN u.password <> %(verified)s THEN 'wrong_password'
+                WHEN u.password <> %(verified)s OR u.correo <> %(same_as)s THEN 'wrong_password'
                 ELSE 'done'
            END AS verdict
       FROM usuario AS u
@@ -249,7 +249,7 @@ WITH target AS (
        AND target.verdict = 'done'
     RETURNING {RETURNED},
               target.correo AS old_correo,
-              u.correo <> target.correo AS new_correo,
+              u.correo <> target.correo AND %(same_as)s::text IS NULL AS new_correo,
               %(password)s::text IS NOT NULL AS new_password,
               u.rol <> target.rol AS new_rol,
               target.estado AND %(estado)s IS FALSE AS unverified,
@@ -272,6 +272,13 @@ WITH target AS (
      USING changed
      WHERE (changed.new_password OR changed.new_correo)
        AND e.usuario_id = changed.id
+), withdrawn AS (
+    DELETE FROM aviso AS a
+     USING changed
+     WHERE (changed.new_password OR changed.new_correo)
+       AND %(actor)s::bigint NOT IN (0, changed.id)
+       AND a.usuario_id = changed.id
+       AND a.correo <> changed.correo
 ), noticed AS (
     INSERT INTO aviso (usuario_id, tipo, correo, reversible, direccion, expira)
     SELECT changed.id, what.tipo, changed.old_correo, %(actor)s::bigint IN (0, changed.id), %(address)s,
@@ -429,6 +436,7 @@ async def update(
     vouched: bool = True,
     notice: bool = False,
     verified: str | None = None,
+    same_as: str | None = None,
     accion: Accion = "usuario_actualizado",
 ) -> Verdict:
     """Sets the columns in `changes`. A new password or correo, or a false `estado`, ends every session but
@@ -436,10 +444,14 @@ async def update(
 
     A new correo turns `estado` false, unless it is `vouched` for. With `notice` the correo that the user had is told of
     a new password or correo. Only a row whose version meets `condition` is changed and, with `verified`, that has this
-    hash. Raises ConstraintViolated when the username or the correo is taken."""
+    hash. With `same_as`, the correo that the user has, a correo in `changes` is the same one, at most written
+    differently: it counts as no new one, and only a row that still has `same_as` is changed.
+
+    Raises ConstraintViolated when the username or the correo is taken."""
     demotes = changes.get("rol") == "usuario" or changes.get("bloqueado") is True
     parameters = {**dict.fromkeys(COLUMNS), **changes, **structs.asdict(origin), **structs.asdict(condition)}
-    parameters |= {"id": id, "keep": keep_session, "vouched": vouched, "verified": verified, "accion": accion}
+    parameters |= {"id": id, "keep": keep_session, "verified": verified, "same_as": same_as, "accion": accion}
+    parameters |= {"vouched": vouched or same_as is not None}
     parameters |= {"sets_direccion": "direccion" in changes, "demotes": demotes, "notice": notice}
     if not (demotes or changes.keys() & ENDING):
         return await db.one(_verdict, UPDATE, **parameters) or "missing"

@@ -294,6 +294,19 @@ def test_an_answer_that_was_lost_comes_again_and_is_not_kept_in_clear(beto, rows
     assert not any(text.encode() in kept for text in [secret, *codes.json()["codigos"]])
 
 
+def test_a_stolen_database_has_no_quick_hash_of_a_password(beto, carla, rows):
+    for client, key in ((beto, "una"), (carla, "una"), (beto, "otra")):
+        client.post("/user/me/factor", json=PASSWORD_ACTUAL, headers={"Idempotency-Key": key})
+
+    assert rows("SELECT DISTINCT huella FROM idempotencia") == [(bytes(32),)]
+    other = PASSWORD_ACTUAL | {"nombre": "Caja", "ambitos": ["ventas:leer"]}
+    problem(
+        beto.post("/user/me/llaves", json=other, headers={"Idempotency-Key": "una"}), 422, "clave_reutilizada"
+    )
+    sale = {"venta": 5, "ventas_productos": 1}
+    problem(beto.post("/venta/", json=sale, headers={"Idempotency-Key": "una"}), 422, "clave_reutilizada")
+
+
 def test_a_stolen_database_opens_no_factor(beto, carla, rows, api):
     secret, codes = activate(beto)
     activate(carla)

@@ -332,6 +332,23 @@ def test_its_making_is_told_by_mail_five_times_a_day_at_most(connect, postbox):
         assert postbox.mail()["Subject"] == "Se revocó una llave de API de su cuenta"
 
 
+@pytest.mark.parametrize(("verified", "status"), [(False, 401), (True, 200)])
+def test_it_outlives_a_recovery_where_its_maker_had_shown_whose_the_correo_is(
+    connect, postbox, verified, status
+):
+    api = connect(MAIL_URL=postbox.url)
+    with member(api, "beto") as beto:
+        mailed = {"token": postbox.token()}
+        if verified:
+            assert api.post("/user/verificar", json=mailed).status_code == 200
+        headers = bearer(make(beto))
+    assert postbox.mail()["Subject"] == "Se creó una llave de API de su cuenta"
+    api.post("/login/recuperar", json={"correo": "beto@example.com"})
+    reset = {"token": postbox.token(), "password": "una clave distinta"}
+    assert api.post("/login/restablecer", json=reset).status_code == 200
+    assert api.get("/venta/", headers=headers).status_code == status
+
+
 def test_it_is_not_asked_for_a_second_factor(beto, api):
     headers = bearer(make(beto))
     activate(beto)

@@ -9,7 +9,7 @@ import pytest
 from conftest import PASSWORD, SETTINGS, log_in, new_user, problem
 
 from commands.main import main
-from core.addresses import ascii_form, one_form, spellings
+from core.addresses import ascii_form, one_form, same_mailbox, spellings
 from handlers.fields import CONTROL, INVISIBLE
 
 IDN = "beto@münchen.example"
@@ -152,13 +152,36 @@ def test_a_correo_of_before_is_taken_in_each_spelling(api, rows, kept):
         problem(api.patch("/user/me", json=change, headers=otro), 409, "usuario_repetido")
 
 
-def test_a_correo_of_before_is_its_owners_to_write_anew(api, rows):
+@pytest.mark.parametrize("written", [IDN, "beto@xn--mnchen-3ya.example", "beto@XN--MNCHEN-3YA.example"])
+def test_a_correo_of_before_that_is_written_anew_is_no_new_one(connect, rows, postbox, written):
+    api = connect(MAIL_URL=postbox.url)
     _plant(rows, "beto", "beto@xn--mnchen-3ya.example")
-    beto = {"Authorization": f"Bearer {log_in(api, 'beto')}"}
+    rows("UPDATE usuario SET estado = true")
+    other, beto = ({"Authorization": f"Bearer {log_in(api, 'beto')}"} for _ in range(2))
+    profile = api.get("/user/me", headers=beto).json()
+    fields = ("username", "nombre", "apellido", "telefono")
+    whole = {field: profile[field] for field in fields} | {"correo": written}
 
-    change = {"correo": IDN, "password_actual": PASSWORD}
-    assert api.patch("/user/me", json=change, headers=beto).status_code == 200
-    assert rows("SELECT correo FROM usuario") == [(IDN,)]
+    assert api.patch("/user/me", json=whole, headers=beto).status_code == 200
+
+    assert rows("SELECT correo, estado FROM usuario") == [(IDN, True)]
+    assert api.get("/user/me", headers=other).status_code == 200
+    assert rows("SELECT 1 FROM aviso UNION ALL SELECT 1 FROM enlace") == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (IDN, "beto@xn--mnchen-3ya.example", True),
+        ("beto@Example.com", "beto@example.com", True),
+        ("beto@example..com", "beto@example..com", True),
+        ("Beto@example.com", "beto@example.com", False),
+        ("be\u0301to@example.com", "b\u00e9to@example.com", False),
+        (IDN, "beto@munchen.example", False),
+    ],
+)
+def test_two_addresses_are_one_mailbox_when_only_the_spelling_of_the_domain_differs(one, other, same):
+    assert same_mailbox(one, other) is same
 
 
 def test_who_may_take_a_correo_of_before_back_keeps_it_in_each_spelling(connect, rows, postbox):

@@ -10,6 +10,9 @@ from postbox import TOKEN, token_of
 from test_refresh import bearer, offline, refused, renew
 
 from core.auth.password_hashes import Passwords
+from core.database.database import Runner
+from sql import usuarios
+from sql.usuarios import Credenciales
 
 UNDONE = {
     "respuesta": "La cuenta vuelve a tener este correo; le enviamos un enlace para elegir otra contraseña"
@@ -237,6 +240,39 @@ def test_an_admins_change_is_told_without_a_link(site, beto, postbox, rows):
         assert "127.0.0.1" not in text
         assert not TOKEN.search(text)
     assert rows("SELECT reversible FROM aviso") == [(False,), (False,)]
+
+
+def test_whom_an_admin_let_go_comes_not_back_by_an_older_link(site, beto, postbox, rows):
+    token = stolen(site, beto, postbox)
+    ana = {"Authorization": f"Bearer {log_in(site, 'ana')}"}
+    handed_over = {"correo": "sucesora@example.com", "password": NEW}
+    assert site.patch("/user/2", json=handed_over, headers=ana).status_code == 200
+
+    problem(undo(site, token), 422, "enlace_invalido")
+    assert rows("SELECT correo FROM usuario WHERE id = 2") == [("sucesora@example.com",)]
+    log_in(site, "beto", NEW)
+
+
+def test_a_link_to_the_correo_that_an_admin_put_back_stays_good(site, beto, postbox):
+    token = stolen(site, beto, postbox)
+    ana = {"Authorization": f"Bearer {log_in(site, 'ana')}"}
+    assert site.patch("/user/2", json={"correo": "beto@example.com"}, headers=ana).status_code == 200
+
+    assert undo(site, token).json() == UNDONE
+
+
+def test_a_correo_that_stays_undoes_no_change_of_a_moment_ago(site, beto, rows, monkeypatch):
+    read = usuarios.credentials_by_id
+
+    async def overtaken(db: Runner, id: int) -> Credenciales | None:
+        known = await read(db, id)
+        rows("UPDATE usuario SET correo = 'nuevo@example.com' WHERE id = 2")
+        return known
+
+    monkeypatch.setattr(usuarios, "credentials_by_id", overtaken)
+    change = {"correo": "beto@example.com", "nombre": "Norberto"}
+    problem(site.patch("/user/me", json=change, headers=beto), 403, "password_actual_incorrecto")
+    assert rows("SELECT correo FROM usuario WHERE id = 2") == [("nuevo@example.com",)]
 
 
 def test_a_change_is_refused_when_its_verified_password_is_not_the_users_any_more(
