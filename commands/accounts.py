@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from commands.errors import CommandError
+from commands.errors import CommandError, complain
 from core.caller import NOBODY, Origin
 from core.http.validation import body_decoder
 from core.problems import Problem
@@ -63,16 +63,21 @@ def run(command: str, arguments: argparse.Namespace) -> int:
     try:
         print(asyncio.run(_with_services(work, command, arguments)))
     except CommandError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return error.code
     except Problem as problem:
-        for wrong in problem.errores or [{"campo": "error", "mensaje": problem.detail}]:
-            print(f"{wrong['campo']}: {wrong['mensaje']}", file=sys.stderr)
+        for wrong in _said(problem):
+            complain(wrong)
         return 1
     except (KeyboardInterrupt, EOFError):
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _said(problem: Problem) -> list[str]:
+    """What is wrong with each field, or with the whole."""
+    return [f"{wrong['campo']}: {wrong['mensaje']}" for wrong in problem.errores or []] or [problem.detail]
 
 
 async def _with_services(work: Work, command: str, arguments: argparse.Namespace) -> str:
@@ -176,9 +181,7 @@ def _ask_password(check: Callable[[str], None]) -> str:
         try:
             check(password)
         except Problem as problem:
-            print(
-                *(f"{wrong['campo']}: {wrong['mensaje']}" for wrong in problem.errores or []), file=sys.stderr
-            )
+            print(*_said(problem), file=sys.stderr)
             continue
         with _interruptible():
             if getpass.getpass("once more: ") == password:

@@ -18,6 +18,9 @@ def say_where_the_data_are(settings: Settings) -> None:
 
 def announce(listener: socket.socket, settings: Settings) -> None:
     """Where it listens; on one's own machine, also what to open and to try."""
+    if listener.family == socket.AF_UNIX:
+        _say(settings, f"Listening on {listener.getsockname()}")
+        return
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     url = f"http://{shown}:{port}"
@@ -37,4 +40,4 @@ Try          curl {url}/user/ -H 'Content-Type: application/json' -d '{{"usernam
 
 
 def _say(settings: Settings, text: str) -> None:
-    print(announcement(settings, text), flush=True)
+    print(announcement(text, settings.log_format), flush=True)

@@ -2,6 +2,7 @@
 
 import sys
 
+from commands.errors import complain
 from core.checkout import CHECKOUT
 from core.local.embedded import data_home, forget
 from core.process.settings import Settings
@@ -12,13 +13,11 @@ def run(settings: Settings, *, yes: bool) -> int:
 
     Raises EmbeddedPostgresError where a server or a command still uses them."""
     if settings.database_url or settings.production:
-        print(
-            "--fresh is for the PostgreSQL of one's own machine: DATABASE_URL names another", file=sys.stderr
-        )
+        complain("--fresh is for the PostgreSQL of one's own machine: DATABASE_URL names another")
         return 2
     home = data_home(CHECKOUT)
     if not (yes or sys.stdin.isatty()):
-        print("--fresh asks first: run it at a terminal, or add --yes", file=sys.stderr)
+        complain("--fresh asks first: run it at a terminal, or add --yes")
         return 2
     if not (yes or input(f"Delete every user and sale in {home}? [y/N] ").strip().lower() in ("y", "yes")):
         print("nothing was deleted", file=sys.stderr)

@@ -11,6 +11,7 @@ from msgspec import structs
 from uvicorn.config import STARTUP_FAILURE
 
 from commands import accounts, check, fresh, migrate, odd_names, queries, retention, seed, serve, transfer
+from commands.errors import complain
 from core.local.embedded import EmbeddedPostgresError, temporary_postgres
 from core.migrating.migrations import MigrationError
 from core.process import start
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = chosen.run(start.load_settings(os.environ), chosen)
         sys.stdout.flush()
     except (StartError, EmbeddedPostgresError, MigrationError) as error:
-        print(error, file=sys.stderr)
+        complain(error, os.environ.get("LOG_FORMAT", "") if chosen.run is _serve else "")
         return 1
     except BrokenPipeError:
         # Python would complain again at its exit.
@@ -99,7 +100,7 @@ def _serve(settings: Settings, chosen: argparse.Namespace) -> int:
     try:
         return serve.serve(settings, reload=chosen.reload)
     except StartError as error:
-        print(error, file=sys.stderr)
+        complain(error, settings.log_format)
         return STARTUP_FAILURE
 
 

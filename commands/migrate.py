@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commands.errors import complain
 from core.migrating.migrations import FOLDER, Migration, MigrationError, header, status
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace, url: str, folder: Path = FOLDER) -> int:
     except MigrationError as error:
         if error.diff:
             print(error.diff, flush=True)
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return error.exit_code
     except (KeyboardInterrupt, EOFError):
         print("interrupted: run it again to go on", file=sys.stderr)
@@ -107,7 +108,7 @@ def _guarded(arguments: argparse.Namespace, url: str, folder: Path) -> int:
         _say(f"{len(done)} undone")
         return 0 if done else 2
     else:
-        print("error: --rollback asks first: run it at a terminal, or add --yes", file=sys.stderr)
+        complain("--rollback asks first: run it at a terminal, or add --yes")
         return 2
     return 0
 

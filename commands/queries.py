@@ -1,7 +1,6 @@
 """The command `queries`: every statement, who runs it and, when the database is asked, how it goes about it."""
 
 import argparse
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import psycopg
 
 from commands.callers import callers
+from commands.errors import complain
 from commands.schema_page import schema_page
 from commands.statements_page import statements_page
 from core.checkout import CHECKOUT
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, database: AbstractContextManager[str], co
     """Do what `arguments` say, with the URL of a `database` that is only asked for when needed."""
     known = {name for statement in statements() for name in _names(statement)}
     if unknown := [name for name in arguments.names if name not in known]:
-        print(f"error: no statement is named {' or '.join(unknown)}", file=sys.stderr)
+        complain(f"no statement is named {' or '.join(unknown)}")
         return 1
     asked = set(arguments.names) or known
     chosen = [statement for statement in statements() if asked.intersection(_names(statement))]
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, database: AbstractContextManager[str], co
             else:
                 print("\n\n".join(_planned(statement, who[statement.place], planner) for statement in chosen))
     except psycopg.Error as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        complain(one_line(error))
         return 1
     return 0
 

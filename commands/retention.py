@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from commands.errors import complain
 from core.migrating.migrations import MigrationError
 from sql import auditoria_months, auditoria_retention
 
@@ -39,12 +40,12 @@ def run(arguments: argparse.Namespace, url: str, months: int) -> int:
         if arguments.dry_run or not names:
             return 0
         if not (arguments.yes or sys.stdin.isatty()):
-            print("error: it asks first: run it at a terminal, or add --yes", file=sys.stderr)
+            complain("it asks first: run it at a terminal, or add --yes")
             return 2
         if not (arguments.yes or input(f"Drop {len(names)}? [y/N] ").strip().lower() in ("y", "yes")):
             return 2
         auditoria_retention.forget(url, months)
     except MigrationError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return error.exit_code
     return 0

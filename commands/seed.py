@@ -3,12 +3,11 @@
 import argparse
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
-from commands.errors import CommandError
+from commands.errors import CommandError, complain
 from commands.progress import Bar
 from core.caller import NOBODY, Origin
 from core.files.dialect import Dialect
@@ -65,18 +64,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Do what `arguments` say; returns the exit code. Raises StartError."""
     if settings.production:
-        print("error: production gets no invented sales", file=sys.stderr)
+        complain("production gets no invented sales")
         return 2
     if settings.database_url and not arguments.yes:
-        print("error: DATABASE_URL names a database that others may use: add --yes", file=sys.stderr)
+        complain("DATABASE_URL names a database that others may use: add --yes")
         return 2
     if arguments.users < 1 or arguments.sales < 0:
-        print("error: --users must be 1 or more, --sales 0 or more", file=sys.stderr)
+        complain("--users must be 1 or more, --sales 0 or more")
         return 2
     try:
         names, added = asyncio.run(_seed(arguments, settings))
     except (CommandError, Problem) as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 1
     print(f"{arguments.sales:,} sales of {len(names)} users added, over a year")
     if added:

@@ -10,8 +10,11 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from commands.announcement import announce, say_where_the_data_are
+from core.process import logs
 from core.process.application import StartError
 from core.process.settings import Settings
+
+FROM_SYSTEMD = 3  # the first descriptor that it passes on, as sd_listen_fds(3) says
 
 # A proxy that keeps connections to us, such as Heroku's router (90 seconds), must close them first.
 OPTIONS: dict[str, object] = {
@@ -41,6 +44,7 @@ def serve(settings: Settings, *, reload: bool) -> int:
         ChangeReload(config, target=uvicorn.Server(config).run, sockets=[listener]).run()
         return 0
     if settings.web_concurrency > 1:
+        logs.write(settings)
         supervisor = _AnnouncingSupervisor(config, listener, announced)
         supervisor.run()
         failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
@@ -51,9 +55,11 @@ def serve(settings: Settings, *, reload: bool) -> int:
 
 
 def listening_socket(settings: Settings) -> socket.socket:
-    """The socket at HOST and PORT; clients that come before the server is up wait in it.
+    """The socket at HOST and PORT, or the one that systemd holds; clients that come before the server is up wait in it.
 
     Raises StartError with one line that says what to do."""
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        return socket.socket(fileno=FROM_SYSTEMD)
     host, port = settings.host, settings.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, get_args
 from zoneinfo import ZoneInfo
 
-from commands.errors import CommandError
+from commands.errors import CommandError, complain
 from commands.progress import Bar
 from core import zones
 from core.database.database import Transaction, open_database
@@ -247,5 +247,5 @@ def _until(text: str | None, zone: ZoneInfo) -> datetime | None:
 
 
 def _failed(reason: object) -> int:
-    print(f"error: {reason}", file=sys.stderr)
+    complain(reason)
     return 1

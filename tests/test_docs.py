@@ -89,7 +89,7 @@ def test_the_readmes_tree_is_the_tree():
         for path in folders
         if re.fullmatch("[a-z]+", path.name) and path.is_dir()
     }
-    assert told == rooms - {"core/"} | {"app.py"}
+    assert told == rooms - {"core/", "screenshots/"} | {"app.py"}
 
 
 def queries(page: Path) -> list[str]:
@@ -123,6 +123,13 @@ def test_every_page_is_in_the_index_and_has_a_title_of_its_own():
 def test_commands_are_called_one_way():
     pages = [*PAGES, CHECKOUT / ".env", CHECKOUT / "docs/roles.sql"]
     assert [page.name for page in pages if re.search(r"python app\.py [a-z]", page.read_text())] == []
+
+
+def test_the_programs_that_a_host_is_told_to_run_are_there():
+    told = re.findall(r"/srv/ventas/(venv|app)/([\w/.-]+)", (CHECKOUT / "docs/deploy.md").read_text())
+    roots = {"venv": Path(sys.executable).parent.parent, "app": CHECKOUT}
+    assert [name for root, name in told if not (roots[root] / name).exists()] == []
+    assert ("app", "scripts/ventas") in told
 
 
 def test_the_dotenv_lists_every_setting_and_no_other():

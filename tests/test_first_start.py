@@ -37,14 +37,14 @@ def serve(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_port_in_use_is_one_line_that_names_port(taken: int, processes: str) -> None:
     done = serve(PORT=str(taken), WEB_CONCURRENCY=processes, DATABASE_URL="postgresql://h/db")
-    line = f"PORT: {taken} is in use by another program; stop that one, or choose another: PORT={taken + 1}\n"
+    line = f"error: PORT: {taken} is in use by another program; stop that one, or choose another: PORT={taken + 1}\n"
     assert (done.returncode, done.stdout, done.stderr) == (3, "", line)
 
 
 def test_a_host_that_is_not_here_is_one_line_that_names_host() -> None:
     done = serve(HOST="203.0.113.1", PORT="0", DATABASE_URL="postgresql://h/db")
     assert done.returncode == 3
-    assert done.stderr.startswith("HOST: 203.0.113.1 is no address of this machine; ")
+    assert done.stderr.startswith("error: HOST: 203.0.113.1 is no address of this machine; ")
     assert done.stderr.count("\n") == 1
 
 
@@ -103,7 +103,10 @@ def test_fresh_asks_and_no_is_no() -> None:
 
 def test_fresh_wants_a_terminal_or_yes_and_never_touches_another_database() -> None:
     done = serve("--fresh")
-    assert (done.returncode, done.stderr) == (2, "--fresh asks first: run it at a terminal, or add --yes\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: --fresh asks first: run it at a terminal, or add --yes\n",
+    )
     done = serve("--fresh", "--yes", DATABASE_URL="postgresql://h/db")
     assert done.returncode == 2
     assert "DATABASE_URL names another" in done.stderr

@@ -131,7 +131,7 @@ def test_what_is_missing_is_said_in_one_line(missing: str, line: str, config: di
 def recipe(tmp_path: Path) -> list[str]:
     """The lines of deploy.md that run the Procfile as production, with the settings' file in a folder of the test's."""
     page = (CHECKOUT / "docs/deploy.md").read_text("utf-8")
-    [block] = re.findall(r"```sh\n(printf .*?)```", page, re.DOTALL)
+    [block] = re.findall(r"```sh\n(PATH=.*?)```", page, re.DOTALL)
     return (
         block.replace("production.env", f"{tmp_path}/production.env")
         .replace("--env", "--no-colour --env")
@@ -139,19 +139,16 @@ def recipe(tmp_path: Path) -> list[str]:
     )
 
 
-def test_the_procfile_runs_on_ones_own_machine_as_production(
-    empty_database: str, slug: Path, tmp_path: Path
-) -> None:
+def test_the_procfile_runs_on_ones_own_machine_as_production(empty_database: str, tmp_path: Path) -> None:
     port = free_port()
-    settings, release, web = recipe(tmp_path)
-    path = f"{slug}/bin:{os.environ['PATH']}"
-    environ = {"PATH": path, "DATABASE_URL": empty_database, "PYTHONUNBUFFERED": "1"}
+    path, settings, release, web = recipe(tmp_path)
+    environ = {"PATH": os.defpath, "DATABASE_URL": empty_database, "PYTHONUNBUFFERED": "1"}
     run = {"shell": True, "cwd": CHECKOUT, "env": environ, "text": True}
-    subprocess.run(settings, check=True, **run)  # type: ignore[call-overload]
-    done = subprocess.run(release, capture_output=True, **run)  # type: ignore[call-overload]
+    subprocess.run(f"{path}\n{settings}", check=True, **run)  # type: ignore[call-overload]
+    done = subprocess.run(f"{path}\n{release}", capture_output=True, **run)  # type: ignore[call-overload]
     assert "release.1 stopped (rc=0)" in done.stdout
     served = subprocess.Popen(
-        f"exec {web.replace('5000', str(port))}",
+        f"{path}\nexec {web.replace('5000', str(port))}",
         stdout=subprocess.PIPE,
         **run,  # type: ignore[call-overload]
     )

@@ -107,24 +107,53 @@ def test_a_line_names_the_trace_that_the_request_is_part_of(
     assert trace.named(scope) == (dict(zip(("trace_id", "span_id"), told, strict=True)) if told else {})
 
 
-def test_every_line_is_json_where_it_is_to_be(database: str) -> None:
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_every_line_is_json_where_it_is_to_be(database: str, processes: str) -> None:
+    settings = {"DATABASE_URL": database, "LOG_FORMAT": "json", "LOG_REQUESTS": "all"}
     process = subprocess.Popen(
         [sys.executable, "app.py"],
         cwd=CHECKOUT,
-        env=ENVIRON | {"DATABASE_URL": database, "LOG_FORMAT": "json", "LOG_REQUESTS": "all"},
+        env=ENVIRON | settings | {"WEB_CONCURRENCY": processes},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert process.stdout
-    first = process.stdout.readline()
-    url = json.loads(first)["msg"].split()[2]
+    begun = iter(json.loads(line)["msg"] for line in process.stdout)
+    url = next(said for said in begun if said.startswith("Listening")).split()[2]
     httpx.get(f"{url}/healthz", headers={"traceparent": "00-" + "-".join(TRACE) + "-01"})
     process.terminate()
-    output, _ = process.communicate(timeout=30)
+    with process, process.stdout:
+        output = process.stdout.read()
     lines = [json.loads(line) for line in output.splitlines()]
     [told] = [line for line in lines if line["logger"] == "ventas.request"]
     assert (told["trace_id"], told["span_id"]) == TRACE
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"DB_POOL_MAX": "muchos"}, 'error: DB_POOL_MAX: "muchos" cannot be used'),
+        ({"HOST": "203.0.113.1"}, "error: HOST: 203.0.113.1 is no address"),
+        ({"APP_ENV": "production", "WEB_CONCURRENCY": "2"}, "pending migrations: 0001"),
+        ({"APP_ENV": "production"}, "pending migrations: 0001"),
+    ],
+)
+def test_a_start_that_fails_says_it_in_json_too(
+    empty_database: str, settings: dict[str, str], said: str
+) -> None:
+    environ = ENVIRON | {"DATABASE_URL": empty_database, "LOG_FORMAT": "json", "BCRYPT_ROUNDS": "10"}
+    secret = {"JWT_SECRET": os.urandom(32).hex()}
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=CHECKOUT,
+        env=environ | secret | settings,
+        capture_output=True,
+        text=True,
+    )
+    lines = [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
+    assert done.returncode in (1, 3)
+    assert any(line["level"] == "error" and line["msg"].startswith(said) for line in lines)
 
 
 def test_only_errors_and_slow_requests_get_one_by_default(server: Callable[..., Server]) -> None:

@@ -214,9 +214,11 @@ def test_one_process_behind_nginx_whose_socket_is_kept(
 
         @contextmanager
         def serving() -> Iterator[None]:
-            unit = told("ini", "uvicorn", {"--fd 3 ": f"--fd {listener.fileno()} "})
-            [line] = re.findall(r"^ExecStart=\S+/uvicorn (.*)", unit, re.MULTILINE)
-            command = [sys.executable, "-m", "uvicorn", *line.split()]
+            [line] = re.findall(
+                r"^ExecStart=\S+/python (.*)", told("ini", "TimeoutStopSec", {}), re.MULTILINE
+            )
+            passed_on = f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&{listener.fileno()}'  # as systemd does
+            command = ["sh", "-c", passed_on, "sh", sys.executable, *line.split()]
             environ = {"PATH": os.defpath, "DATABASE_URL": database, "TRUSTED_PROXIES": "1"} | SETTINGS
             server = subprocess.Popen(command, cwd=CHECKOUT, env=environ, pass_fds=[listener.fileno()])
             try:

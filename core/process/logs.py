@@ -92,11 +92,11 @@ def _place(filename: str) -> str:
     return str(path.relative_to(CHECKOUT)) if path.is_relative_to(CHECKOUT) else path.name
 
 
-def announcement(settings: Settings, text: str) -> str:
+def announcement(text: str, log_format: str, level: str = "INFO") -> str:
     """What is said before there is a log, as the log's lines are: JSON where they are JSON."""
-    if settings.log_format != "json":
+    if log_format != "json":
         return text
-    record = logging.makeLogRecord({"name": "ventas", "levelname": "INFO", "msg": text})
+    record = logging.makeLogRecord({"name": "ventas", "levelname": level, "msg": text})
     return Formatter(json=True, wordy=False).format(record)
 
 
