@@ -62,6 +62,15 @@ http {{
 """
 
 
+# As systemd passes a socket on: sd_listen_fds(3).
+PASSED_ON = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
 def told(language: str, containing: str, replacements: dict[str, str]) -> str:
     """A block of docs/deploy.md, with this machine's addresses in place of the page's."""
     page = (CHECKOUT / "docs/deploy.md").read_text()
@@ -217,8 +226,7 @@ def test_one_process_behind_nginx_whose_socket_is_kept(
             [line] = re.findall(
                 r"^ExecStart=\S+/python (.*)", told("ini", "TimeoutStopSec", {}), re.MULTILINE
             )
-            passed_on = f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&{listener.fileno()}'  # as systemd does
-            command = ["sh", "-c", passed_on, "sh", sys.executable, *line.split()]
+            command = [sys.executable, "-c", PASSED_ON, str(listener.fileno()), *line.split()]
             environ = {"PATH": os.defpath, "DATABASE_URL": database, "TRUSTED_PROXIES": "1"} | SETTINGS
             server = subprocess.Popen(command, cwd=CHECKOUT, env=environ, pass_fds=[listener.fileno()])
             try:
