@@ -1,15 +1,18 @@
-"""Servers as processes of their own, which may be killed."""
+"""Servers as processes of their own, which may be killed; and commands that need no process of their own."""
 
+import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TextIO
 
+import pytest
 from conftest import SETTINGS
 
+from commands.main import main
 from core.checkout import CHECKOUT
 
 
@@ -62,3 +65,19 @@ def server_process(**settings: str) -> Iterator[ServerProcess]:
     finally:
         if server.process.returncode is None:
             server.stop()
+
+
+def run_command(
+    environ: dict[str, str], *arguments: str, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """`python app.py` with arguments, far from a terminal, in this process: one of its own takes a second to start."""
+    out, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(errors):
+        patch.setattr(os, "environ", environ)
+        patch.setattr(sys, "stdin", io.StringIO(stdin))
+        try:
+            code: object = main(arguments)
+        except SystemExit as wrong_usage:
+            code = wrong_usage.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())

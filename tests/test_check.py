@@ -1,15 +1,11 @@
 """`check`: what a start would refuse and a review would ask, each with what to do, and its exit code."""
 
-import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 from conftest import url_as
-
-from core.checkout import CHECKOUT
+from processes import run_command
 
 PRODUCTION = {
     "APP_ENV": "production",
@@ -25,10 +21,7 @@ Rows = Callable[..., list[tuple]]
 
 def check(database: str, **settings: str) -> tuple[int, list[str], str]:
     """The exit code, the lines of the findings, and standard error."""
-    environ = {"PATH": os.defpath, "HOME": "/", "DATABASE_URL": database} | settings
-    done = subprocess.run(
-        [sys.executable, "app.py", "check"], cwd=CHECKOUT, env=environ, capture_output=True, text=True
-    )
+    done = run_command({"DATABASE_URL": database} | settings, "check")
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 

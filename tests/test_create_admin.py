@@ -1,6 +1,5 @@
 """`create-admin` and `revoke` on the command line: what they ask, do and say, and their exit codes."""
 
-import io
 import os
 import pty
 import signal
@@ -12,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import PASSWORD, SETTINGS, log_in, problem
 from fleets import until
+from processes import run_command
 
-from commands.main import main
 from core.checkout import CHECKOUT
 
 APP = CHECKOUT / "app.py"
@@ -49,19 +48,11 @@ def program(environ) -> Command:
 
 
 @pytest.fixture
-def command(environ, monkeypatch, capsys) -> Command:
-    """The same in this process, which is there already: a program of its own takes a second to start."""
+def command(environ) -> Command:
+    """The same without a process of its own."""
 
     def run(*arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "environ", environ | more)
-            patch.setattr(sys, "stdin", io.StringIO(stdin))
-            capsys.readouterr()
-            try:
-                code = main(arguments)
-            except SystemExit as wrong_usage:
-                code = wrong_usage.code
-        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+        return run_command(environ | more, *arguments, stdin=stdin)
 
     return run
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import client_of, log_in, new_user
+from processes import run_command
 
 from core.checkout import CHECKOUT
 from core.process.environment import meanings
@@ -158,8 +159,6 @@ def test_every_command_explains_itself():
     commands = re.findall(r"^    ([a-z-]+)(?:  |$)", done.stdout, re.MULTILINE)
     assert {"migrate", "import", "export", "queries", "create-admin", "revoke"} <= set(commands)
     for command in commands:
-        asked = subprocess.run(
-            [sys.executable, "app.py", command, "--help"], cwd=CHECKOUT, capture_output=True, text=True
-        )
+        asked = run_command({}, command, "--help")
         assert asked.returncode == 0
         assert command in asked.stdout

@@ -1,23 +1,18 @@
 """`seed`: a cast and a year of plausible sales, as often as wanted, and never in production."""
 
-import os
 import secrets
 import subprocess
-import sys
 from collections.abc import Callable
 
 import httpx
 from conftest import SETTINGS, log_in
-
-from core.checkout import CHECKOUT
+from processes import run_command
 
 Rows = Callable[..., list[tuple]]
 
 
 def seed(database: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environ = {"PATH": os.defpath, "HOME": "/", "DATABASE_URL": database} | SETTINGS | settings
-    command = [sys.executable, "app.py", "seed", *arguments]
-    return subprocess.run(command, cwd=CHECKOUT, env=environ, capture_output=True, text=True)
+    return run_command({"DATABASE_URL": database} | SETTINGS | settings, "seed", *arguments)
 
 
 def test_it_adds_a_cast_that_logs_in_and_a_year_of_sales(
