@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 # https://www.w3.org/TR/trace-context/: version, trace-id, parent-id, flags; versions after 00 may have more.
 TRACEPARENT = re.compile(
-    rb"(?:00|((?!00|ff)[0-9a-f]{2}))-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?(1)(?:-.*)?)"
+    rb"(?:00|((?!00|ff)[0-9a-f]{2}))-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?(1)(?:-.*)?)"
 )
 
 current: ContextVar[MutableMapping[str, Any] | None] = ContextVar("request", default=None)
@@ -35,10 +35,21 @@ async def waited(work: Awaitable[T]) -> T:
 
 def named(scope: MutableMapping[str, Any]) -> dict[str, str]:
     """The `trace_id` of a request and the caller's `span_id`, as its `traceparent` says; nothing without a good one."""
+    match = _traceparent(scope)
+    return {"trace_id": match[2].decode(), "span_id": match[3].decode()} if match else {}
+
+
+def comment() -> str:
+    """The `traceparent` of the task's request as a comment before a statement, in sqlcommenter's form; or nothing.
+
+    Before, since pg_stat_activity cuts the end of a long text."""
+    scope = current.get()
+    match = _traceparent(scope) if scope else None
+    return f"/*traceparent='00-{b'-'.join(match.group(2, 3, 4)).decode()}'*/\n" if match else ""
+
+
+def _traceparent(scope: MutableMapping[str, Any]) -> re.Match[bytes] | None:
     if b"traceparent" not in scope["header_names"]:
-        return {}
+        return None
     said = [value for name, value in scope["headers"] if name == b"traceparent"]
-    match = TRACEPARENT.fullmatch(said[0])
-    if len(said) > 1 or match is None:
-        return {}
-    return {"trace_id": match[2].decode(), "span_id": match[3].decode()}
+    return TRACEPARENT.fullmatch(said[0]) if len(said) == 1 else None

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -84,6 +85,7 @@ def test_a_line_tells_what_was_asked_and_how_long_it_took(server: Callable[..., 
 
 
 TRACE = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+PARENT = f"00-{TRACE[0]}-{TRACE[1]}-01"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,28 @@ def test_a_line_names_the_trace_that_the_request_is_part_of(
     assert trace.named(scope) == (dict(zip(("trace_id", "span_id"), told, strict=True)) if told else {})
 
 
+@pytest.mark.parametrize(("sent", "named"), [(PARENT, True), (PARENT.upper(), False), ("", False)])
+def test_a_statement_names_the_trace_that_it_is_part_of(
+    beto: httpx.Client, rows: Callable[..., list[tuple]], sent: str, named: bool
+) -> None:
+    headers = {"traceparent": sent} if sent else {}
+    assert beto.get("/venta/resumen?por=mes", headers=headers).status_code == 200
+    last = [query for (query,) in rows("SELECT query FROM pg_stat_activity WHERE pid <> pg_backend_pid()")]
+    sums = [query for query in last if "-- ventas_sums." in query]
+    assert [query.startswith(f"/*traceparent='{PARENT}'*/\n") for query in sums] == [named]
+
+
+def test_the_collectors_recipe_fits_the_lines(server: Callable[..., Server]) -> None:
+    page = (CHECKOUT / "docs/observability.md").read_text()
+    [recipe] = re.findall(r"```yaml\n(receivers:\n.*?)```", page, re.DOTALL)
+    started = server(LOG_FORMAT="json", LOG_REQUESTS="all")
+    httpx.get(f"{started.url}/healthz", headers={"traceparent": PARENT})
+    [line] = requests(started.end())
+    assert set(re.findall(r"attributes\.(\w+)", recipe)) <= line.keys()
+    [layout] = re.findall(r'layout: "(.*?)"', recipe)
+    assert datetime.strptime(line["time"], layout.replace("%L", "%f"))
+
+
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_every_line_is_json_where_it_is_to_be(database: str, processes: str) -> None:
     settings = {"DATABASE_URL": database, "LOG_FORMAT": "json", "LOG_REQUESTS": "all"}
@@ -121,7 +145,7 @@ def test_every_line_is_json_where_it_is_to_be(database: str, processes: str) -> 
     assert process.stdout
     begun = iter(json.loads(line)["msg"] for line in process.stdout)
     url = next(said for said in begun if said.startswith("Listening")).split()[2]
-    httpx.get(f"{url}/healthz", headers={"traceparent": "00-" + "-".join(TRACE) + "-01"})
+    httpx.get(f"{url}/healthz", headers={"traceparent": PARENT})
     process.terminate()
     with process, process.stdout:
         output = process.stdout.read()

@@ -23,7 +23,7 @@ from core.database.rooms import KindOfWork, rooms
 from core.database.routes import RoutedLane, Routes
 from core.database.wire import Columns, Wire
 from core.problems import DB_POOL, DatabaseUnavailable
-from core.trace import account, waited
+from core.trace import account, comment, waited
 
 log = logging.getLogger("ventas.database")
 
@@ -405,11 +405,21 @@ async def _execute(
     """Raises psycopg.Error, or SilenceError."""
     try:
         async with asyncio.timeout(SILENCE_SECONDS):
-            cursor = await connection.execute(named(sql), parameters, binary=True)
+            cursor = await _ask(connection, sql, parameters)
     except TimeoutError:
         raise SilenceError(f"no answer in {SILENCE_SECONDS} s") from None
     rows = await cursor.fetchall() if cursor.description else []
     return rows, cursor.rowcount
+
+
+async def _ask(
+    connection: Connection, sql: str, parameters: Mapping[str, object]
+) -> psycopg.AsyncCursor[Columns]:
+    """With the trace of its request, a statement is another each time, and not worth to be prepared."""
+    traced = comment()
+    return await connection.execute(
+        traced + named(sql), parameters, binary=True, prepare=False if traced else None
+    )
 
 
 async def _execute_together(connection: Connection, asked: Sequence[Question]) -> list[list[Columns]]:
@@ -417,9 +427,7 @@ async def _execute_together(connection: Connection, asked: Sequence[Question]) -
     try:
         async with asyncio.timeout(SILENCE_SECONDS), connection.pipeline():
             await connection.execute("BEGIN", prepare=False)
-            cursors = [
-                await connection.execute(named(sql), parameters, binary=True) for sql, parameters in asked
-            ]
+            cursors = [await _ask(connection, sql, parameters) for sql, parameters in asked]
             await connection.execute("COMMIT", prepare=False)
     except TimeoutError:
         raise SilenceError(f"no answer in {SILENCE_SECONDS} s") from None
