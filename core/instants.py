@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, to_builtins
 
 DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
@@ -61,7 +61,8 @@ def end_of(day: date, zone: tzinfo) -> datetime | None:
 
 def rfc3339(instant: datetime) -> str:
     """A time of UTC as answers have it: 2026-01-31T13:00:00.000000Z."""
-    return f"{instant.isoformat(timespec='microseconds')[:26]}Z"
+    text: str = to_builtins(instant)  # a tenth of what isoformat takes; without a fraction that is zero
+    return text if instant.microsecond else f"{text[:-1]}.000000Z"
 
 
 class Dates(Struct, frozen=True):

@@ -30,7 +30,7 @@ COLUMNS = (
 ENDING = {"password", "correo", "estado", "bloqueado"}  # what may end sessions
 
 
-class Publico(Struct, frozen=True):
+class Publico(Struct, frozen=True, gc=False):
     """What others may know of a user."""
 
     id: int

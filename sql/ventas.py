@@ -22,7 +22,7 @@ Importe = Annotated[int, Meta(ge=0, le=10**15, description="amount, in cents", e
 Productos = Annotated[int, Meta(ge=1, le=10**6, description="how many products")]
 
 
-class Venta(Struct, frozen=True):
+class Venta(Struct, frozen=True, gc=False):
     """A sale; `venta` is its amount in cents, `creacion` is UTC."""
 
     id: int
