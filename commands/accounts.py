@@ -19,7 +19,7 @@ from core.process import start
 from core.process.services import Services
 from handlers.password_rules import check_password
 from handlers.usuarios_bodies import NewUser, columns_of
-from sql import factores, llaves, sesiones, usuarios
+from sql import factores, llaves, sesiones, usuarios, usuarios_change, usuarios_new
 from sql.usuarios import Credenciales
 
 Work = Callable[[Services, argparse.Namespace, Credenciales | None, Origin], Awaitable[str]]
@@ -94,7 +94,7 @@ async def _create_admin(
         return await _insert_admin(services, arguments, origin)
     if user.rol == "admin" and not user.bloqueado:
         return f"{arguments.username} is an admin already: nothing was changed"
-    await usuarios.update(
+    await usuarios_change.update(
         services.db, user.id, {"rol": "admin", "bloqueado": False}, origin, accion="admin_nombrado"
     )
     return f"{arguments.username} was there already, and is an admin now; the password is the one they had"
@@ -113,7 +113,7 @@ async def _insert_admin(services: Services, arguments: argparse.Namespace, origi
     columns = columns_of(new)
     password = _ask_password(lambda given: _check_password(services, given, columns))
     columns["password"] = await services.passwords.hash(password, None)
-    await usuarios.insert(services.db, origin, first_admin=False, rol="admin", estado=True, **columns)
+    await usuarios_new.insert(services.db, origin, first_admin=False, rol="admin", estado=True, **columns)
     return f"{columns['username']} is an admin now"
 
 

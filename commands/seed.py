@@ -17,7 +17,7 @@ from core.process import start
 from core.process.services import Services
 from core.process.settings import Settings
 from handlers.password_rules import check_password
-from sql import usuarios, ventas_import
+from sql import usuarios, usuarios_new, ventas_import
 from sql.ventas_import import Terms, open_renglones
 
 PASSWORD = "una clave de prueba"  # noqa: S105 - shown to whoever seeds, and refused in production
@@ -116,7 +116,7 @@ async def _users(services: Services, count: int) -> tuple[dict[str, int], list[s
             continue
         nombre, apellido = CAST.get(name, (name.capitalize(), "Prueba"))
         try:
-            made = await usuarios.insert(
+            made = await usuarios_new.insert(
                 services.db,
                 origin,
                 first_admin=False,

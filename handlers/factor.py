@@ -31,7 +31,7 @@ from core.process.services import Services
 from handlers import throttle
 from handlers.idempotency import once
 from handlers.own_password import OwnPassword, confirmed, with_password
-from sql import factores, usuarios
+from sql import factores, usuarios_change
 
 ISSUER = "Ventas"
 REMOVED = Answered("Segundo factor quitado correctamente")
@@ -140,7 +140,7 @@ async def confirm(request: Request, sent: Confirmation) -> RecoveryCodes:
         raise bad_code()
     codes = totp.new_recovery_codes()
     async with request.db.transaction() as tx:
-        await usuarios.lock(tx, id)
+        await usuarios_change.lock(tx, id)
         done = await factores.confirm(
             tx,
             id,

@@ -14,7 +14,7 @@ from handlers import throttle
 from handlers.fields import Password, TypedCorreo
 from handlers.mailed_links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
 from handlers.password_rules import check_password
-from sql import enlaces, llaves, usuarios
+from sql import enlaces, llaves, usuarios, usuarios_change
 
 ANSWER_SECONDS = 0.5
 RECOVERING = Answered("Si hay una cuenta con ese correo, recibirá un enlace que vence en 1 hora")
@@ -76,7 +76,7 @@ async def reset(request: Request, sent: NewPassword) -> Answered:
         if not await enlaces.use(tx, link.usuario_id, "recuperacion", link.id):
             raise bad_link()
         changes = {"password": hashed, "estado": True}
-        await usuarios.update(
+        await usuarios_change.update(
             tx,
             link.usuario_id,
             changes,

@@ -8,7 +8,7 @@ from core.http.request import Request
 from core.http.validation import Body
 from core.problems import BAD_LINK, NO_MAIL, TAKEN
 from handlers.mailed_links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
-from sql import avisos, enlaces, factores, llaves, usuarios
+from sql import avisos, enlaces, factores, llaves, usuarios_change
 
 PAGE = page("Deshacer el cambio", "No fui yo: deshacer")
 UNDONE = Answered("La cuenta vuelve a tener este correo; le enviamos un enlace para elegir otra contraseña")
@@ -35,7 +35,7 @@ async def undo(request: Request, sent: Undo) -> Answered:
         if undone is None:
             raise bad_link()
         changes = {"correo": undone.correo, "password": services.passwords.of_nobody(), "estado": True}
-        await usuarios.update(tx, link.usuario_id, changes, request.origin, accion="cambio_deshecho")
+        await usuarios_change.update(tx, link.usuario_id, changes, request.origin, accion="cambio_deshecho")
         await factores.undo(tx, link.usuario_id, undone.creacion)
         await llaves.undo(tx, link.usuario_id, undone.creacion)
         await enlaces.recover(tx, undone.correo)

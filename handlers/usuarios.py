@@ -28,8 +28,9 @@ from handlers import throttle, verification
 from handlers.own_password import record_refusal, verified, wrong_password
 from handlers.password_rules import check_password
 from handlers.usuarios_bodies import ADMINS, NewUser, UserChanges, WholeUser, columns_of
-from sql import eliminaciones, usuarios
-from sql.usuarios import Perfil, Publico, Verdict
+from sql import eliminaciones, usuarios, usuarios_change, usuarios_deletion, usuarios_new
+from sql.usuarios import Perfil, Publico
+from sql.usuarios_change import Verdict
 
 TAG = "users"
 
@@ -59,10 +60,12 @@ async def create(request: Request, new: NewUser) -> Created:
     async with services.registrations.turn(address):
         await throttle.registration(request)
         with _taken("Error creando usuario"):
-            await usuarios.refuse_taken(request.db, columns["username"], columns["correo"])
+            await usuarios_new.refuse_taken(request.db, columns["username"], columns["correo"])
             columns["password"] = await services.passwords.hash(new.password, address)
             async with services.db.transaction() as tx:
-                user = await usuarios.insert(tx, request.origin, first_admin=_first_admin(request), **columns)
+                user = await usuarios_new.insert(
+                    tx, request.origin, first_admin=_first_admin(request), **columns
+                )
                 await verification.mail(services, tx, user.id)
     if user.rol == "admin":
         log.warning("user %s is admin: the first to register (FIRST_ADMIN=register)", user.id)
@@ -174,7 +177,7 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
     if mails:
         await throttle.verification(request, id)
     with _taken("Error actualizando usuario"):
-        verdict = await usuarios.update(
+        verdict = await usuarios_change.update(
             request.db,
             id,
             columns,
@@ -198,13 +201,13 @@ async def _update(request: Request, id: int, shown: str, changes: UserChanges | 
 async def _remove(request: Request, id: int, shown: str) -> Answered:
     itself = request.caller.admin and request.caller.id == id
     large = await eliminaciones.large(request.services.db, id)
-    verdict = await usuarios.delete(
+    verdict = await usuarios_deletion.delete(
         request.db,
         id,
         request.origin,
         condition=condition(request.scope, id),
         first_admin=itself and _first_admin(request),
-        sql=eliminaciones.START if large else usuarios.DELETE,
+        sql=eliminaciones.START if large else usuarios_deletion.DELETE,
     )
     request.services.known.forget(id)
     _check(verdict, f"No existe el usuario con el id {shown} por lo tanto no se elimina")

@@ -12,7 +12,7 @@ from core.process.services import Services
 from handlers import throttle
 from handlers.idempotency import once
 from handlers.mailed_links import EXAMPLE_TOKEN, LinkToken, bad_link, need_mail, page, read_token
-from sql import enlaces, usuarios
+from sql import enlaces, usuarios_change
 
 SENT = Answered("Le enviamos un correo con un enlace que vence en 24 horas")
 ALREADY = Answered("El correo ya está verificado")
@@ -54,7 +54,7 @@ async def verify(request: Request, sent: Verification) -> Answered:
         if not await enlaces.use(tx, link.usuario_id, "verificacion", link.id):
             raise bad_link()
         changes = {"estado": True}
-        await usuarios.update(tx, link.usuario_id, changes, request.origin, accion="correo_verificado")
+        await usuarios_change.update(tx, link.usuario_id, changes, request.origin, accion="correo_verificado")
     return VERIFIED
 
 

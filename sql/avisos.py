@@ -1,6 +1,6 @@
 """Statements on aviso (migrations/0008_protect_usuario.sql): mails that tell of a change of what opens an account.
 
-The change itself writes them: usuarios.update, and the statements that have `told` in them."""
+The change itself writes them: usuarios_change.update, and the statements that have `told` in them."""
 
 from datetime import datetime
 from typing import Literal

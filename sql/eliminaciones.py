@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from core.database.database import Database, Runner
-from sql.usuarios import RECORD_DELETED, TO_DELETE
+from sql.usuarios_deletion import RECORD_DELETED, TO_DELETE
 
 MOST_AT_ONCE = 2000  # rows that an account may have to be deleted in one statement, and that one step removes
 
@@ -19,8 +19,8 @@ SELECT (SELECT count(*)
 
 START = f"""
 -- eliminaciones.start: an account goes, and what is left of it is hidden: its names are free, its sessions end; the
--- rest is as in usuarios.delete; uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey, factor_pkey,
--- llave_pkey, auditoria_pkey, auditoria_afectado_id_idx
+-- rest is as in usuarios_deletion.delete; uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey,
+-- factor_pkey, llave_pkey, auditoria_pkey, auditoria_afectado_id_idx
 {TO_DELETE}
 ), gone AS (
     INSERT INTO eliminacion (usuario_id)
