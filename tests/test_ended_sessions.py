@@ -72,18 +72,19 @@ def _rest(peer: socket.socket) -> str:
     return b"".join(iter(lambda: peer.recv(1 << 20), b"")).decode()
 
 
+@contextmanager
+def _sending_a_file(client: httpx.Client) -> Iterator[socket.socket]:
+    """An import whose caller was looked at, and whose file the server reads now; none of it was sent."""
+    lines = ["Content-Type: text/csv", "Transfer-Encoding: chunked", "Expect: 100-continue"]
+    with _asking(client, "POST", "/venta/importar", *lines) as peer:
+        assert peer.recv(100).startswith(b"HTTP/1.1 100 ")
+        yield peer
+
+
 @pytest.fixture
 def importing(beto, rows) -> Iterator[socket.socket]:
     """An import of Beto's of which some has come, and more may come for as long as it likes."""
-    with _asking(
-        beto,
-        "POST",
-        "/venta/importar",
-        "Content-Type: text/csv",
-        "Transfer-Encoding: chunked",
-        "Expect: 100-continue",
-    ) as peer:
-        assert peer.recv(100).startswith(b"HTTP/1.1 100 ")  # the caller was looked at; now the file is read
+    with _sending_a_file(beto) as peer:
         peer.sendall(b"1d\r\nventa,ventas_productos\n1,1\n2,\r\n")
         yield peer
 
@@ -116,15 +117,7 @@ def test_an_import_that_ends_just_then_is_looked_at_before_it_is_committed(
 def test_an_import_of_who_is_no_admin_any_more_keeps_nothing(ana, beto, elsewhere, rows):
     ana.patch(f"/user/{beto.id}", json={"rol": "admin"})
     until(lambda: beto.get("/user/").status_code == 200)
-    with _asking(
-        beto,
-        "POST",
-        "/venta/importar",
-        "Content-Type: text/csv",
-        "Transfer-Encoding: chunked",
-        "Expect: 100-continue",
-    ) as peer:
-        assert peer.recv(100).startswith(b"HTTP/1.1 100 ")
+    with _sending_a_file(beto) as peer:
         peer.sendall(b"4\r\nvent\r\n")
         elsewhere.patch(f"/user/{beto.id}", json={"rol": "usuario"})
         answer = _rest(peer)
