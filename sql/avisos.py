@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from core.database.database import Runner, Transaction
 from core.problems import violated
-from sql.enlaces import kept
+from sql.enlaces import NEXT_TRY, kept
 
 Tipo = Literal[
     "correo",
@@ -96,13 +96,12 @@ UPDATE aviso
    AND id = %(id)s
 """
 
-FAILED = """
+FAILED = f"""
 -- avisos.failed: the mail did not leave; tries again after 5 s, 20 s, 80 s, 320 s and then every 15 minutes, or, after
 -- ten tries or an answer that no try can change, never; uses aviso_pkey
 WITH plan AS MATERIALIZED (
     SELECT usuario_id, id,
-           CASE WHEN %(again)s AND intentos < 10
-                THEN now() + least(5 * 4 ^ (intentos - 1), 900) * interval '1 second' END AS proximo
+           {NEXT_TRY} AS proximo
       FROM aviso
      WHERE usuario_id = %(usuario_id)s
        AND id = %(id)s

@@ -138,13 +138,16 @@ UPDATE enlace
    AND id = %(id)s
 """
 
-FAILED = """
+# When a mail that did not leave is tried again, if ever.
+NEXT_TRY = """CASE WHEN %(again)s AND intentos < 10
+                THEN now() + least(5 * 4 ^ (intentos - 1), 900) * interval '1 second' END"""
+
+FAILED = f"""
 -- enlaces.failed: this mail did not leave; it is tried again after 5 s, 20 s, 80 s, 320 s and then every 15 minutes or,
 -- after ten tries or an answer that no try can change, never; uses enlace_pkey
 WITH plan AS MATERIALIZED (
     SELECT usuario_id, tipo, id,
-           CASE WHEN %(again)s AND intentos < 10
-                THEN now() + least(5 * 4 ^ (intentos - 1), 900) * interval '1 second' END AS proximo
+           {NEXT_TRY} AS proximo
       FROM enlace
      WHERE usuario_id = %(usuario_id)s
        AND tipo = %(tipo)s
