@@ -6,7 +6,7 @@ from string import Template
 from starlette.types import Scope
 
 from core.http.answers import Answer
-from core.http.html_pages import HEADERS, POLICY, WEB, assets
+from core.http.html_pages import HEADERS, POLICY, assets, page_text
 from core.http.negotiation import media
 from core.problems import NO_ROUTE, Problem
 
@@ -15,7 +15,7 @@ HTML = "text/html"
 VARY = (b"vary", b"Accept")
 NO_PAGE = ("No existe esta página", "La dirección está mal escrita, o lo que había aquí ya no está", "")
 
-PAGE = Template((WEB / "error.html").read_text("utf-8"))
+PAGE = Template(page_text("error.html"))
 
 
 def error_page(scope: Scope, problem: Problem, request_id: str, base: str) -> Answer | None:

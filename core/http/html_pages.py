@@ -22,13 +22,21 @@ HEADERS = (
 assets = Assets(WEB)
 
 
+def page_text(name: str) -> str:
+    """A file of web/: `$head` is how every page begins, `$top` the links that stand above a page."""
+    head, top, text = (
+        (WEB / file).read_text("utf-8").rstrip("\n") for file in ("head.html", "top.html", name)
+    )
+    return Template(text).safe_substitute(head=head, top=top)
+
+
 class Page:
     """A file of web/, with `parts` in place of their `$names`; `policy` is added to what all pages may do.
 
     `$base` is what stands before every path, as in /api/docs, and `$assets` where the other files of web/ are."""
 
     def __init__(self, name: str, *, policy: str = "", **parts: str) -> None:
-        self._text = Template((WEB / name).read_text("utf-8")).safe_substitute(parts)
+        self._text = Template(page_text(name)).safe_substitute(parts)
         self._headers = ((b"content-security-policy", f"{POLICY}{policy}".encode()), *HEADERS)
         self._stored: dict[tuple[str, ...], Stored] = {}
 
