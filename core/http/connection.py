@@ -4,10 +4,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Coroutine
-from contextlib import suppress
 from enum import Enum
-from fcntl import ioctl
-from termios import TIOCOUTQ
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,10 +16,10 @@ from uvicorn.server import ServerState
 from core.http.body_framing import Chunked, Framing, Sized
 from core.http.exchange import Exchange
 from core.http.request_head import MOST_HEAD, MOST_LINE, RequestHead, bad, long_line
+from core.http.uptake import Uptake
 from core.problems import LONG_HEAD, SLOW_HEAD, Problem
 
 LOOK_SECONDS = 20.0
-LEAST_RATE = 1024  # bytes per second that a client reads
 FIRST_SECONDS = 1.0  # that a new connection has for its request when the server stops
 HALF_CLOSED_SECONDS = 5.0  # after which a client that sends no more is taken to be gone
 MOST_DISCARDED = 16 * 1024 * 1024  # bytes that are read and thrown away after an answer
@@ -89,8 +86,6 @@ class Connection(asyncio.Protocol):
         self._ended = False  # the client sends no more
         self._doubt: asyncio.TimerHandle | None = None  # whether it is still there to be answered
         self._discarded = 0
-        self._unread = 0  # bytes, when the client was last looked at
-        self._drained = False  # since then it has read most of what waited for it
 
     # What the event loop tells
 
@@ -98,6 +93,7 @@ class Connection(asyncio.Protocol):
         self.server_state.connections.add(self)  # type: ignore[arg-type]
         self.transport = transport
         self.flow = FlowControl(transport)
+        self._uptake = Uptake(transport)
         self._server = get_local_addr(transport)
         self._client = get_remote_addr(transport)
         self._scheme = "https" if is_ssl(transport) else "http"
@@ -116,7 +112,7 @@ class Connection(asyncio.Protocol):
         self.flow.pause_writing()
 
     def resume_writing(self) -> None:
-        self._drained = True
+        self._uptake.drained = True
         self.flow.resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -336,26 +332,12 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def _look(self) -> None:
-        now, unread = self.loop.time(), self._count_unread()
-        slow = not self._drained and self._unread - unread <= LEAST_RATE * self.look_seconds
-        if unread and self._unread and slow:
+        if self._uptake.stalls(self.look_seconds):
             self.transport.abort()
             return
-        self._unread, self._drained = unread, False
-        if now >= self._until and not unread and not self._answering:
+        if self.loop.time() >= self._until and not self._uptake.unread and not self._answering:
             self._expire()
         self._timer = self.loop.call_later(self.look_seconds, self._look)
-
-    def _count_unread(self) -> int:
-        """Bytes that the client has not taken, if it keeps some from being sent: ours, and those of the kernel.
-
-        The kernel takes more only when a third of its own, which may be megabytes, is gone."""
-        unread = self.transport.get_write_buffer_size()
-        if unread:
-            with suppress(OSError):  # a system that does not tell
-                sent = ioctl(self.transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4))
-                unread += int.from_bytes(sent, sys.byteorder)
-        return unread
 
     def _expire(self) -> None:
         if self._reads is HEAD and self._buffer:
