@@ -13,7 +13,7 @@ log = logging.getLogger("ventas")
 
 
 def watching(services: Services) -> AbstractAsyncContextManager[None]:
-    """Warns, meanwhile, when the budget cannot be met; behind a pooler there is none."""
+    """Warns during the block when the budget cannot be met. Behind a pooler there is no budget."""
     return meanwhile(_watch(services))
 
 

@@ -14,7 +14,7 @@ log = logging.getLogger("ventas")
 
 
 def watching(services: Services) -> AbstractAsyncContextManager[None]:
-    """Warns, meanwhile, when AUDIT_MONTHS is not what the other processes have."""
+    """Warns during the block when AUDIT_MONTHS differs from what the other processes have."""
     return meanwhile(_watch(services))
 
 

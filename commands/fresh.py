@@ -1,4 +1,4 @@
-"""The option `--fresh` of the server: the data of one's own machine end, and it begins anew."""
+"""The option `--fresh` of the server: it deletes the data of one's own machine, after a question."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command `odd-names`: users of before, whose username or correo nobody could register today."""
+"""The command `odd-names`: lists the users whose username or correo nobody could register today."""
 
 import argparse
 import asyncio

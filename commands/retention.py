@@ -1,4 +1,4 @@
-"""The command `retention`: the audit's months that were kept long enough end, for a person or a cron job."""
+"""The command `retention`: drops the audit's months that were kept long enough, for a person or a cron job."""
 
 import argparse
 import sys

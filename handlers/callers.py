@@ -7,7 +7,7 @@ from sql import llaves, sesiones
 
 
 def asking(services: Services) -> Ask:
-    """A function that asks what a caller is, or None when their session or API key does not stand."""
+    """A function that asks the database for a caller; it gives None when their session or API key has ended."""
     factor_for_admins = services.settings.require_factor == "admins"
     verified_only = services.settings.require_verified == "true"
 

@@ -1,4 +1,4 @@
-"""What both steps of a login come to: a session of some length, or a refusal that is recorded."""
+"""How either step of a login ends: with a session, or with a refusal that is recorded."""
 
 from core.http.request import Request
 from core.problems import BLOCKED, NOT_VERIFIED, Problem

@@ -1,4 +1,4 @@
-"""`password_actual`: who has a session alone changes nothing that opens the account."""
+"""`password_actual`: a session alone is not enough to change what opens the account."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps

@@ -39,7 +39,7 @@ class ApiKey(Struct, frozen=True):
 
     @property
     def huella(self) -> bytes:
-        """What the database knows it by."""
+        """SHA-256 of the end, the scopes and the secret: what the database keeps of the key."""
         return sha256(self.rights).digest()
 
     def encode(self) -> str:

@@ -1,4 +1,4 @@
-"""Which sessions stand: known in every process, without a query per request."""
+"""Which sessions are open: every process knows it without a query per request."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ Ask = Callable[[Caller], Awaitable[Standing | None]]
 
 
 class Known(Struct, frozen=True, gc=False):
-    """A session or API key that stands: its owner's rol, and until when (`expires`) its latest known caller is good."""
+    """An open session or a good API key: its owner's rol, and when its latest token ends (`expires`)."""
 
     rol: Standing
     expires: int
@@ -49,7 +49,7 @@ class KnownSessions:
 
     @property
     def live(self) -> bool:
-        """Whether everything that was told up to a moment ago has been heard."""
+        """Whether notices arrive: the last ping is younger than MOST_STALE_SECONDS."""
         return time.monotonic() - self._sound < MOST_STALE_SECONDS
 
     def recall(self, caller: Caller) -> Caller | None:
@@ -60,7 +60,7 @@ class KnownSessions:
         return caller if found.rol == caller.rol else structs.replace(caller, rol=found.rol)
 
     async def check(self, caller: Caller, ask: Ask) -> Caller | None:
-        """The caller with today's rol, as the database knows it; None when the session does not stand."""
+        """The caller with today's rol, as the database knows it; None when the session or the key has ended."""
         heard = self._heard
         rol = await ask(caller)
         if rol is None:
@@ -109,12 +109,12 @@ class KnownSessions:
             self.forget_all()
 
     def forget(self, usuario_id: int) -> None:
-        """The database is asked again about each token of this user, at once and not only when the notice arrives."""
+        """Forgets a user at once after a change; the other processes do when the notice arrives."""
         self._heard += 1
         self.known -= len(self._standing.pop(usuario_id, ()))
 
     def forget_all(self) -> None:
-        """Each token will be asked about again."""
+        """Forgets every user."""
         self._heard += 1
         self._standing.clear()
         self.known = 0

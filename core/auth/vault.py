@@ -10,7 +10,7 @@ NONCE_BYTES = 12
 
 
 def of_factor(usuario_id: int) -> str:
-    """What the secret of a user's second factor is of."""
+    """The `of` of the secret of a user's second factor."""
     return f"factor {usuario_id}"
 
 
@@ -26,7 +26,7 @@ class Vault:
         self.sello = int.from_bytes(hmac.digest(keys[0], b"sello", "sha256")[:8], "big") >> 1
 
     def seal(self, of: str, secret: bytes) -> bytes:
-        """28 bytes longer than the secret."""
+        """The sealed secret, 28 bytes longer."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         return nonce + self._ciphers[0].encrypt(nonce, secret, of.encode())
 

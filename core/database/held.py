@@ -38,7 +38,7 @@ class Held:
         self._loop = asyncio.get_running_loop()
 
     def add(self, key: Key, askers: Iterable[Asker]) -> None:
-        """Lets askers wait with those of the same key; those who are too many are told so."""
+        """Lets askers wait with those of the same key. Refuses those beyond the limit."""
         waiting = self.groups.get(key)
         if waiting is None:
             waiting = self.groups[key] = deque()
@@ -52,7 +52,7 @@ class Held:
                 asker.refuse(DatabaseUnavailable(BUSY))
 
     def add_apart(self, statement: BatchStatement, askers: Iterable[Asker]) -> None:
-        """As add, where another row may hold up each asker."""
+        """As add, for askers that may wait for different rows: those that wait for the same row wait together."""
         for asker in askers:
             self.add((statement, asker.behind), [asker])
 
@@ -87,7 +87,7 @@ class Held:
         del self.groups[key]
 
     async def _fail(self, key: Key, askers: list[Asker], error: Exception) -> None:
-        """Those at fault are told: a statement that fails is repeated asker by asker."""
+        """Repeats a statement that failed, asker by asker, so that only those at fault get the error."""
         if len(askers) == 1 or isinstance(error, DatabaseUnavailable):
             for asker in askers:
                 asker.refuse(error)
@@ -106,7 +106,7 @@ class Held:
             hand_out([asker], (row for row in rows if not (key[0].skips and row[1] is None)))
 
     def _in_time(self, waiting: deque[Asker]) -> list[Asker]:
-        """Those who still wait; who waited too long is told so."""
+        """The askers that may go on waiting. Refuses those that waited too long."""
         oldest = self._loop.time() - self._timeout
         for asker in waiting:
             if asker.arrived < oldest:

@@ -127,7 +127,7 @@ class Lane:
         return Batch(statement, askers)
 
     def _in_time(self, askers: list[Asker]) -> list[Asker]:
-        """Those who still wait; who waited too long is told so."""
+        """The askers that may go on waiting. Refuses those that waited too long."""
         oldest = self._loop.time() - self._timeout
         for asker in askers:
             if asker.arrived < oldest:
@@ -198,7 +198,7 @@ class Lane:
             loan.add_done_callback(_close_lent)
 
     def _fail(self, wire: Wire | None, batch: Batch, error: Exception, *, sent: bool = False) -> None:
-        """Another try for those whom it may help; the others are told."""
+        """Repeats a batch that failed where that may help. Otherwise gives its askers the error."""
         died = wire is not None and not wire.alive
         if died and self._repeats and not batch.again and isinstance(error, psycopg.Error):
             batch.again = True
@@ -212,7 +212,7 @@ class Lane:
             batch.refuse(outcome_unknown(error) if lost else error)
 
     def _hold(self, batch: Batch, error: psycopg.Error) -> None:
-        """A lock that one of the batch would have to wait for: of one alone, its row's; else perhaps the table's."""
+        """Hands a batch that met a lock to `held`: one asker waits for its row, several perhaps for the table."""
         if self._repeats or len(batch.askers) > 1:
             self._held.add((batch.statement, None), batch.askers)
         else:
@@ -220,6 +220,6 @@ class Lane:
 
 
 def _close_lent(loan: asyncio.Task[Wire]) -> None:
-    """A connection that was borrowed and is not needed any more goes back."""
+    """Gives a borrowed connection back."""
     if not loan.cancelled() and not loan.exception():
         loan.result().close()

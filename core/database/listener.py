@@ -18,7 +18,7 @@ SELECT pg_listening_channels()
 
 
 class DeafError(Exception):
-    """What is told on another connection does not arrive on this one."""
+    """Notices that another connection sends do not arrive on this one."""
 
 
 class Listener:
@@ -29,7 +29,7 @@ class Listener:
         self._own = own
 
     async def ping(self) -> None:
-        """Returns once everything that was told before this call has been heard.
+        """Returns once every notice sent before this call has arrived.
 
         PostgreSQL sends what a listening connection has to hear ahead of the end of its next answer. Raises
         DatabaseUnavailable, DeafError, or TimeoutError."""

@@ -150,7 +150,7 @@ class Pool(AsyncConnectionPool[Connection]):
                 raise
 
     async def reconnect_failed(self) -> None:
-        """Refuses those who wait for connections of which there are none, nor will be."""
+        """Refuses the tasks that wait: no connection can be made."""
         while self._waiting and not self._nconns:
             await self._waiting.popleft().fail(psycopg.OperationalError(self._connector.failure))
 

@@ -1,4 +1,4 @@
-"""What one side is faster with than the other, kept on disk meanwhile: a bounded part of it, freed by the system."""
+"""Blocks that one side makes faster than the other takes them: they wait in a file, up to a bound."""
 
 import asyncio
 import logging

@@ -49,7 +49,7 @@ class BodyBudget:
                 self._serve()
 
     def _take(self, size: int, task: asyncio.Task[Any]) -> None:
-        """It is given back however the task ends: one whose time is over just now too."""
+        """Takes the bytes until the task ends, however it ends."""
         self._free -= size
         self._least = min(self._least, self._free)
         task.add_done_callback(lambda _: self._give_back(size))

@@ -1,4 +1,4 @@
-"""Requests that last: they end when the caller's session does, though it stood when they began."""
+"""Requests that last: each ends soon after the caller's session has ended."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +19,7 @@ async def look_again(scope: Scope) -> None:
 
 @asynccontextmanager
 async def while_standing(scope: Scope) -> AsyncIterator[None]:
-    """Cancels its block, and raises the Problem of look_again, within a second of what it tells."""
+    """Cancels its block, within a second, when look_again would refuse the caller; then raises that Problem."""
     refused: list[Problem] = []
     loop = asyncio.get_running_loop()
 

@@ -1,4 +1,4 @@
-"""Bodies of any length: read as they arrive, sent as they are made, and given up when the other side is."""
+"""Bodies of any length: read as they arrive, sent as they are made, and ended when the client is slow or gone."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable

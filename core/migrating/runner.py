@@ -84,7 +84,7 @@ def _execute(step: MigrationStep, statements: list[str], connection: psycopg.Con
 
 
 def _drop_invalid_indexes(step: MigrationStep, connection: psycopg.Connection[Any], say: Say) -> None:
-    """What an interrupted CREATE INDEX CONCURRENTLY left: IF NOT EXISTS would take it for the index."""
+    """Drops what an interrupted CREATE INDEX CONCURRENTLY left, which IF NOT EXISTS would take for the index."""
     for schema, index in connection.execute(INVALID_INDEXES).fetchall():
         if re.search(rf"\b{re.escape(index)}\b", step.text):
             say(f"{step.name}: dropping index {index}, which an interrupted run left invalid")

@@ -51,6 +51,6 @@ def _wrong(binding: Binding, known: Collection[str], before: dict[str, int]) -> 
 
 
 def _line(binding: Binding) -> int:
-    """The number of its own line: the parser counts the empty lines before it to it."""
+    """The number of the line where NAME stands; the parser's number is that of the empty lines before it."""
     string = binding.original.string
     return binding.original.line + string[: len(string) - len(string.lstrip())].count("\n")
