@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from commands.errors import CommandError, complain
 from commands.progress import Bar
 from core import zones
-from core.database.database import Transaction, open_database
+from core.database.database import open_database
+from core.database.executors import Transaction
 from core.files.dialect import CHARSETS, DECIMALS, SEPARATORS, Dialect, Fecha, Formato
 from core.files.refusals import InvalidFile
 from core.files.writing import dressed

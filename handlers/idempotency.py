@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import structs
 
-from core.database.database import Transaction
+from core.database.executors import Transaction
 from core.http.answers import Answer, Created
 from core.http.endpoint import Endpoint
 from core.http.forms import FORM_DATA, FormFile

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from core.database.database import Runner, Transaction
+from core.database.database import Runner
+from core.database.executors import Transaction
 from core.problems import violated
 from sql.enlaces import NEXT_TRY, kept
 

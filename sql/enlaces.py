@@ -5,7 +5,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from core.database.database import Runner, Transaction
+from core.database.database import Runner
+from core.database.executors import Transaction
 
 Tipo = Literal["verificacion", "recuperacion"]
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from msgspec import Struct, structs
 
 from core.caller import Origin, Rol
-from core.database.database import Runner, Transaction
+from core.database.database import Runner
+from core.database.executors import Transaction
 from core.instants import Instant
 from sql import sesiones
 from sql.avisos import told

@@ -5,7 +5,8 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-from core.database.database import Database, Runner, Transaction
+from core.database.database import Database, Runner
+from core.database.executors import Transaction
 
 UNKNOWN_ID = 2**63 - 1  # stands in an answer that is written before its row has an id
 

@@ -7,7 +7,8 @@ from msgspec import Struct, structs
 
 from core.auth.api_keys import Ambito
 from core.caller import Origin, Rol
-from core.database.database import Runner, Transaction
+from core.database.database import Runner
+from core.database.executors import Transaction
 from core.instants import Instant
 from sql.avisos import told
 

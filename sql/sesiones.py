@@ -3,7 +3,8 @@
 from msgspec import Struct, structs
 
 from core.caller import Origin, Rol
-from core.database.database import Runner, Transaction
+from core.database.database import Runner
+from core.database.executors import Transaction
 from core.instants import Instant
 from sql import auditoria, intentos
 from sql.intentos import Tried

@@ -7,7 +7,8 @@ from msgspec import structs
 
 from core.caller import Origin
 from core.condition import ALWAYS, Condition
-from core.database.database import Runner, Transaction
+from core.database.database import Runner
+from core.database.executors import Transaction
 from sql import avisos, sesiones
 from sql.auditoria import Accion
 from sql.usuarios_new import RETURNED, VALORES, refuse_others

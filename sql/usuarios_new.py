@@ -4,7 +4,8 @@ from msgspec import Struct, structs
 
 from core.addresses import spellings
 from core.caller import Origin, Rol
-from core.database.database import Runner, Transaction
+from core.database.database import Runner
+from core.database.executors import Transaction
 from core.problems import violated
 from sql import avisos
 

@@ -260,7 +260,7 @@ async def test_a_statement_that_takes_too_long_ends(opened: Open, database: str)
 async def test_a_statement_that_nobody_ends_is_given_up(
     opened: Open, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.database.database.SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr("core.database.executors.SILENCE_SECONDS", 0.1)
     db = await opened(pool_max=1)
 
     assert await refusal(db.one(row, "SELECT pg_sleep(60)")) == "bd_lenta"
@@ -394,7 +394,7 @@ async def test_a_database_that_falls_silent_is_given_up(opened: Open, relay: Rel
 async def test_a_change_that_is_not_answered_may_have_happened(
     opened: Open, relay: Relay, monkeypatch: pytest.MonkeyPatch, coalesce: bool
 ) -> None:
-    monkeypatch.setattr("core.database.database.SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr("core.database.executors.SILENCE_SECONDS", 0.3)
     db = await opened(relay.url, timeout=0.3, coalesce=coalesce)
     assert await db.gather(int, NEW_USERS, username="ana")
     relay.silent = True
