@@ -1,13 +1,15 @@
 """What the source code refers to: from each function, class and constant, to others of ours."""
 
 import ast
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 
 Names = dict[str, set[str]]
 
 
-def references(root: Path, sources: Iterable[str]) -> Names:
+@cache
+def references(root: Path, sources: tuple[str, ...]) -> Names:
     """What each top-level name of the files and folders `sources` refers to, as `module.name`."""
     found: Names = {}
     for source in sources:
@@ -57,7 +59,8 @@ def _defined(node: ast.stmt) -> list[str]:
 
 def _referred(node: ast.AST, known: dict[str, str]) -> Iterator[str]:
     parts = list(_parts(node))
-    known = {name: full for name, full in known.items() if name not in _locals(node, parts)}
+    own = _locals(node, parts)
+    known = {name: full for name, full in known.items() if name not in own}
     for part in parts:
         if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id in known:
             yield f"{known[part.value.id]}.{part.attr}"

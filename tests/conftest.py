@@ -141,6 +141,13 @@ def ana_of_all(api_of_all: httpx.Client) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def beto_of_all(ana_of_all: httpx.Client, api_of_all: httpx.Client) -> Iterator[httpx.Client]:
+    """An ordinary user of it."""
+    with member(api_of_all, "beto") as client:
+        yield client
+
+
 @pytest.fixture
 def unchanged(database_of_all: str) -> Iterator[None]:
     """Sees in the end that no user was added to it or changed."""
@@ -206,12 +213,14 @@ async def db(opened: Open) -> Database:
 @pytest.fixture
 def rows(database: str) -> Iterator[Callable[..., list[tuple]]]:
     """A function that runs SQL on the test's database and returns the rows."""
-    with psycopg.connect(database, autocommit=True) as connection:
+    with rows_of(database) as run:
+        yield run
 
-        def run(statement: str, *parameters: object) -> list[tuple]:
-            cursor = connection.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
 
+@pytest.fixture(scope="module")
+def rows_of_all(database_of_all: str) -> Iterator[Callable[..., list[tuple]]]:
+    """The same on the database that the tests of a module share, which they read."""
+    with rows_of(database_of_all) as run:
         yield run
 
 
@@ -274,6 +283,18 @@ def carla(ana: httpx.Client, api: httpx.Client) -> Iterator[httpx.Client]:
     """Another ordinary user, who must never see Beto's."""
     with member(api, "carla") as client:
         yield client
+
+
+@contextmanager
+def rows_of(url: str) -> Iterator[Callable[..., list[tuple]]]:
+    """A function that runs SQL on the database and returns the rows."""
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def run(statement: str, *parameters: object) -> list[tuple]:
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+        yield run
 
 
 def client_of(base_url: str, **options: object) -> httpx.Client:

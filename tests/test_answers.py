@@ -48,17 +48,19 @@ def _example(operation) -> dict[str, object]:
     return {"content": example, "headers": {"Content-Type": media}}
 
 
-def test_whoever_has_no_token_is_told_so(api):
+def test_whoever_has_no_token_is_told_so(api_of_all):
     for (method, path), operation in operations().items():
         if operation["security"]:
-            problem(_ask(api, method, path), 401, "no_autenticado")
+            problem(_ask(api_of_all, method, path), 401, "no_autenticado")
 
 
-def test_an_unknown_parameter_is_refused_everywhere_else(ana):
+def test_an_unknown_parameter_is_refused_everywhere_else(ana_of_all):
     oauth = {("POST", "/login/"), ("POST", "/login/revocar")}  # RFC 6749 section 3.2: ignored
     for method, path in sorted(operations().keys() - oauth):
         if not (method == "GET" and path in FOR_PEOPLE_AND_PROBES):
-            problem(_ask(ana, method, f"{path}?color=azul", **_valid(method, path)), 422, "datos_invalidos")
+            problem(
+                _ask(ana_of_all, method, f"{path}?color=azul", **_valid(method, path)), 422, "datos_invalidos"
+            )
 
 
 def _valid(method: str, path: str) -> dict[str, object]:
@@ -67,15 +69,15 @@ def _valid(method: str, path: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("method", "path"), BODIES)
-def test_a_body_of_another_type_is_refused(ana, method, path):
-    answer = _ask(ana, method, path, content="x", headers={"Content-Type": "text/x-nada"})
+def test_a_body_of_another_type_is_refused(ana_of_all, method, path):
+    answer = _ask(ana_of_all, method, path, content="x", headers={"Content-Type": "text/x-nada"})
     problem(answer, 415, "tipo_de_contenido")
 
 
-def test_what_is_no_json_is_refused_everywhere(ana):
+def test_what_is_no_json_is_refused_everywhere(ana_of_all):
     for (method, path), operation in BODIES.items():
         if "application/json" in operation["requestBody"]["content"]:
-            answer = _ask(ana, method, path, content="{", headers={"Content-Type": "application/json"})
+            answer = _ask(ana_of_all, method, path, content="{", headers={"Content-Type": "application/json"})
             problem(answer, 400, "json_invalido")
 
 

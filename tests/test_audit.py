@@ -362,8 +362,8 @@ def test_it_comes_in_pages_newest_first(ana, beto):
         ("otro=1", "otro"),
     ],
 )
-def test_bad_filters_are_422(ana, query, campo):
-    body = problem(ana.get(f"/auditoria?{query}"), 422, "datos_invalidos")
+def test_bad_filters_are_422(ana_of_all, query, campo):
+    body = problem(ana_of_all.get(f"/auditoria?{query}"), 422, "datos_invalidos")
     assert [error["campo"] for error in body["errores"]] == [campo]
 
 

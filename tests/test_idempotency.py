@@ -111,12 +111,12 @@ def test_another_file_or_query_or_type_is_another_request(beto, rows, path, cont
 @pytest.mark.parametrize(
     "key", ["", '""', "a b", '"a b"', "ñ".encode(), "x" * 256, '"' + "x" * 256 + '"', "a\tb"]
 )
-def test_a_bad_key_is_refused(beto, rows, key):
-    errores = problem(post(beto, key), 422, "datos_invalidos")["errores"]
+def test_a_bad_key_is_refused(beto_of_all, rows_of_all, key):
+    errores = problem(post(beto_of_all, key), 422, "datos_invalidos")["errores"]
     assert errores == [
         {"campo": "Idempotency-Key", "mensaje": "debe tener de 1 a 255 caracteres ASCII visibles"}
     ]
-    assert count(rows) == 0
+    assert count(rows_of_all) == 0
 
 
 def test_two_keys_are_refused(beto, rows):

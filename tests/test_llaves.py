@@ -198,10 +198,10 @@ def test_it_ends_at_its_end(beto, api):
         {"usuario_id": 1},
     ],
 )
-def test_it_refuses_what_is_no_key(beto, body):
+def test_it_refuses_what_is_no_key(beto_of_all, body):
     sent = PASSWORD_ACTUAL | {"nombre": "Caja", "ambitos": ALL} | body
-    problem(beto.post("/user/me/llaves", json=sent), 422, "datos_invalidos")
-    assert beto.get("/user/me/llaves").json() == []
+    problem(beto_of_all.post("/user/me/llaves", json=sent), 422, "datos_invalidos")
+    assert beto_of_all.get("/user/me/llaves").json() == []
 
 
 def test_a_stolen_session_makes_none_and_ends_none(beto):

@@ -216,10 +216,10 @@ BAD_TOKENS = {
 
 
 @pytest.mark.parametrize("kind", BAD_TOKENS)
-def test_a_bad_token_is_401(beto, api, kind):
-    token = beto.headers["authorization"].removeprefix("Bearer ")
+def test_a_bad_token_is_401(beto_of_all, api_of_all, kind):
+    token = beto_of_all.headers["authorization"].removeprefix("Bearer ")
 
-    answer = api.get(
+    answer = api_of_all.get(
         "/user/me", headers={"Authorization": f"Bearer {BAD_TOKENS[kind](token)}".encode("latin-1")}
     )
 
@@ -228,8 +228,8 @@ def test_a_bad_token_is_401(beto, api, kind):
 
 
 @pytest.mark.parametrize("value", [None, "", "Basic YTpi", "Token x", "Bearer"])
-def test_no_token_is_401(api, value):
-    answer = api.get("/user/me", headers={"Authorization": value} if value is not None else {})
+def test_no_token_is_401(api_of_all, value):
+    answer = api_of_all.get("/user/me", headers={"Authorization": value} if value is not None else {})
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")

@@ -66,8 +66,8 @@ NO_JSON = ["[{}", "[{}] x", "[{]}", '{"venta": 1', '[{"venta": 01}]', b'[{"a": "
 
 
 @pytest.mark.parametrize("body", NO_JSON)
-def test_what_is_no_json_is_no_batch(beto, body):
-    answer = beto.post("/venta/lote", content=body, headers={"Content-Type": "application/json"})
+def test_what_is_no_json_is_no_batch(beto_of_all, body):
+    answer = beto_of_all.post("/venta/lote", content=body, headers={"Content-Type": "application/json"})
     problem(answer, 400, "json_invalido")
 
 

@@ -37,13 +37,13 @@ def _plant(rows, username: str, correo: str, password: str = PASSWORD) -> None:
 
 
 @pytest.mark.parametrize("mark", ALIKE, ids=ascii)
-def test_it_refuses_a_name_with_what_nobody_sees(api, mark):
+def test_it_refuses_a_name_with_what_nobody_sees(api_of_all, mark):
     for field, value in (
         ("username", f"an{mark}a"),
         ("correo", f"an{mark}a@x.com"),
         ("correo", f"a@x{mark}.com"),
     ):
-        body = problem(_register(api, "ana", **{field: value}), 422, "datos_invalidos")
+        body = problem(_register(api_of_all, "ana", **{field: value}), 422, "datos_invalidos")
         assert [error["campo"] for error in body["errores"]] == [field]
         assert "caracteres invisibles" in body["errores"][0]["mensaje"]
 
@@ -72,8 +72,8 @@ def test_nothing_of_unicode_that_is_invisible_is_left_out():
         "a@" + ".".join(["b" * 60] * 5),
     ],
 )
-def test_it_refuses_what_is_no_address(api, correo):
-    body = problem(_register(api, "ana", correo=correo), 422, "datos_invalidos")
+def test_it_refuses_what_is_no_address(api_of_all, correo):
+    body = problem(_register(api_of_all, "ana", correo=correo), 422, "datos_invalidos")
 
     assert body["errores"] == [
         {

@@ -91,8 +91,8 @@ def test_anothers_is_not_there_not_even_for_an_admin(ana, beto, carla):
 
 
 @pytest.mark.parametrize("id", ["0", "-1", str(2**63), "abc", "%00", "1.0"])
-def test_an_id_that_is_no_sessions_is_404(beto, id):
-    problem(beto.delete(f"/login/sesiones/{id}"), 404, "sesion_inexistente")
+def test_an_id_that_is_no_sessions_is_404(beto_of_all, id):
+    problem(beto_of_all.delete(f"/login/sesiones/{id}"), 404, "sesion_inexistente")
 
 
 @pytest.mark.parametrize(("query", "status"), [("", 200), ("?todas=false", 200), ("?todas=true", 401)])
@@ -131,11 +131,11 @@ def test_logging_out_with_either_token_ends_the_session(beto, api):
         {"token": "a\x00b"},
     ],
 )
-def test_a_token_that_is_none_is_no_error(beto, api, form):
+def test_a_token_that_is_none_is_no_error(beto_of_all, api_of_all, form):
     form_headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert api.post("/login/revocar", data=form, headers=form_headers).status_code == 200
-    assert api.post("/login/revocar", json=form).status_code == 200
-    assert beto.get("/user/me").status_code == 200
+    assert api_of_all.post("/login/revocar", data=form, headers=form_headers).status_code == 200
+    assert api_of_all.post("/login/revocar", json=form).status_code == 200
+    assert beto_of_all.get("/user/me").status_code == 200
 
 
 def test_a_session_ended_once_is_ended(beto, api, rows):

@@ -96,9 +96,9 @@ def test_a_form_has_the_file_in_archivo(beto):
         (b"", "archivo"),
     ],
 )
-def test_another_form_is_refused(beto, body, campo):
-    assert errors(send(beto, body, "multipart/form-data; boundary=x"))[0][1] == campo
-    assert listed(beto) == []
+def test_another_form_is_refused(beto_of_all, body, campo):
+    assert errors(send(beto_of_all, body, "multipart/form-data; boundary=x"))[0][1] == campo
+    assert listed(beto_of_all) == []
 
 
 def test_a_second_file_or_field_is_refused(beto):

@@ -144,22 +144,24 @@ def test_an_address_locks_nobody_out_elsewhere(site):
     assert _log_in(site, "10.0.0.2", password=PASSWORD).status_code == 200
 
 
-def test_a_thousand_guesses_on_one_account_from_as_many_addresses(site):
+@pytest.mark.parametrize("guesses", [300, pytest.param(1000, marks=pytest.mark.slow)])
+def test_many_guesses_on_one_account_from_as_many_addresses(site, guesses):
     assert _log_in(site, "10.9.9.9", password=PASSWORD).status_code == 200
-    asks = [lambda n=n: _log_in(site, f"10.1.{n // 250}.{n % 250}") for n in range(1000)]
+    asks = [lambda n=n: _log_in(site, f"10.1.{n // 250}.{n % 250}") for n in range(guesses)]
 
     heard = _statuses(_at_once(asks))
 
     assert 50 <= heard[400] <= 60
-    assert heard[429] == 1000 - heard[400]
+    assert heard[429] == guesses - heard[400]
     stranger = _log_in(site, "10.2.0.1", password=PASSWORD)
     assert stranger.status_code == 429
     assert int(stranger.headers["retry-after"]) <= 60
     assert _log_in(site, "10.9.9.9", password=PASSWORD).status_code == 200
 
 
-def test_a_thousand_guesses_on_as_many_accounts_from_one_address(site):
-    asks = [lambda n=n: _log_in(site, "10.0.0.1", f"user{n}") for n in range(1000)]
+@pytest.mark.parametrize("guesses", [300, pytest.param(1000, marks=pytest.mark.slow)])
+def test_many_guesses_on_as_many_accounts_from_one_address(site, guesses):
+    asks = [lambda n=n: _log_in(site, "10.0.0.1", f"user{n}") for n in range(guesses)]
 
     heard = _statuses(_at_once(asks))
 

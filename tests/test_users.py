@@ -160,7 +160,7 @@ def test_an_ordinary_user_learns_nothing_of_others(ana, beto):
 @pytest.mark.parametrize(
     "id", ["999", "0", "-1", str(2**63), "99999999999999999999", "abc", "1.0", "٣", "%00"]
 )
-def test_an_id_that_is_no_users_is_404(ana, id):
+def test_an_id_that_is_no_users_is_404(ana_of_all, id):
     shown = "\x00" if id == "%00" else id
     texts = {
         "GET": "",
@@ -168,7 +168,9 @@ def test_an_id_that_is_no_users_is_404(ana, id):
         "DELETE": " por lo tanto no se elimina",
     }
     for method, text in texts.items():
-        answer = ana.request(method, f"/user/{id}", json={"nombre": "X"} if method == "PATCH" else None)
+        answer = ana_of_all.request(
+            method, f"/user/{id}", json={"nombre": "X"} if method == "PATCH" else None
+        )
         body = problem(answer, 404, "usuario_inexistente")
         assert body["detail"] == f"No existe el usuario con el id {shown}{text}"
 

@@ -68,15 +68,17 @@ def test_the_limits_are_allowed(beto, sale):
     + [("ventas_productos", value) for value in ("0", "-1", str(10**6 + 1), str(2**63), "1.5", '"٣"', "null")]
     + [("usuario_id", value) for value in ("0", "-1", str(2**63), '"1"', "1.5")],
 )
-def test_a_bad_field_is_named(beto, rows, campo, value):
+def test_a_bad_field_is_named(beto_of_all, rows_of_all, campo, value):
     fields = {name: json.dumps(known) for name, known in SALE.items()} | {campo: value}
     body = "{" + ",".join(f'"{name}":{text}' for name, text in fields.items()) + "}"
 
-    errores = problem(beto.post("/venta/", content=body, headers=JSON), 422, "datos_invalidos")["errores"]
+    errores = problem(beto_of_all.post("/venta/", content=body, headers=JSON), 422, "datos_invalidos")[
+        "errores"
+    ]
 
     assert [error["campo"] for error in errores] == [campo]
     assert errores[0]["mensaje"].startswith("debe ser ")
-    assert rows("SELECT count(*) FROM venta") == [(0,)]
+    assert rows_of_all("SELECT count(*) FROM venta") == [(0,)]
 
 
 @pytest.mark.parametrize("number", ["150000.0", "1.5e5", "15e4"])
@@ -175,9 +177,9 @@ def test_a_date_out_of_bounds_is_refused(ana, creacion):
 
 
 @pytest.mark.parametrize("id", ["999", "0", "-1", str(2**63), "9" * 20, "abc", "1.0", "٣"])
-def test_an_id_that_is_no_sales_is_404(ana, id):
+def test_an_id_that_is_no_sales_is_404(ana_of_all, id):
     for method, text in {"GET": "", "DELETE": " por lo tanto no se elimina"}.items():
-        body = problem(ana.request(method, f"/venta/{id}"), 404, "venta_inexistente")
+        body = problem(ana_of_all.request(method, f"/venta/{id}"), 404, "venta_inexistente")
         assert body["detail"] == f"No existe la venta con el id {id}{text}"
 
 
