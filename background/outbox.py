@@ -5,6 +5,7 @@ Any process sends what any of them was asked for."""
 import asyncio
 import logging
 import random
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
@@ -25,6 +26,7 @@ LOOK_SECONDS = 5
 AWAY_SECONDS = 5
 COMMIT_SECONDS = 0.1  # the transaction that asked for the mail may not have committed yet
 LAST_MAIL_SECONDS = 10
+ADDRESS = re.compile(r"\S+@\S+")
 
 log = logging.getLogger("ventas.mail")
 
@@ -105,7 +107,8 @@ class Outbox:
             self._away_until = asyncio.get_running_loop().time() + AWAY_SECONDS
             await self._put_off(waiting, str(error))
         except MailError as error:
-            log.warning("mail to user %s did not leave: %s", waiting.usuario_id, error)
+            # Mail servers repeat the address that they refuse; the log names users by id alone.
+            log.warning("mail to user %s did not leave: %s", waiting.usuario_id, ADDRESS.sub("…", str(error)))
             await self._failed(waiting, str(error), again=not isinstance(error, Undeliverable))
         except Exception as error:  # a defect of ours must not hold up the other mails either
             log.exception("mail to user %s did not leave", waiting.usuario_id)

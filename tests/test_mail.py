@@ -203,6 +203,15 @@ def test_who_does_not_exist_is_not_tried_again_and_holds_up_nobody(connect, post
     )
 
 
+def test_the_log_names_nobody_by_the_correo_that_a_mail_server_repeats(connect, postbox, rows, caplog):
+    postbox.refused["ana@example.com"] = "550 5.1.1 <Ana@example.com>: Recipient address rejected"
+    connect(MAIL_URL=postbox.url).post("/user/", json=new_user("ana"))
+
+    assert "<Ana@example.com>" in _wait(rows, lambda found: found[0][4])[0][4]
+    assert "mail to user 1 did not leave: 550 5.1.1 … Recipient address rejected" in caplog.text
+    assert "example.com" not in caplog.text
+
+
 def test_who_is_refused_for_now_is_tried_again(connect, postbox, rows):
     postbox.refused["ana@example.com"] = "451 4.7.1 Later"
     connect(MAIL_URL=postbox.url).post("/user/", json=new_user("ana"))
