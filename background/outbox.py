@@ -42,7 +42,7 @@ async def sending(services: Services) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        outbox.ending = True
+        outbox.ending.set()
         services.mail.waiting.set()
         _, unfinished = await asyncio.wait(tasks, timeout=LAST_MAIL_SECONDS)
         for late in unfinished:
@@ -53,7 +53,7 @@ class Outbox:
     """What the senders of one process share. A failure is one mail's own; only a server that is away stops them all."""
 
     def __init__(self, services: Services, mail: Mail) -> None:
-        self.ending = False
+        self.ending = asyncio.Event()
         self._services = services
         self._mail = mail
         self._busy = 0
@@ -61,10 +61,10 @@ class Outbox:
 
     async def work(self) -> None:
         """Sends one mail after the other, and waits for more, until the outbox is `ending`."""
-        while not self.ending:
+        while not self.ending.is_set():
             self._mail.waiting.clear()
             try:
-                while not (self.ending or self._services.shutdown.begun) and await self._send_next():
+                while not self._at_end() and await self._send_next():
                     continue
             except DatabaseUnavailable as error:
                 log.warning("mail put off: %s", error)
@@ -73,8 +73,11 @@ class Outbox:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads the processes
                     await self._mail.waiting.wait()
-                    if not self.ending:
-                        await asyncio.sleep(COMMIT_SECONDS)
+                    async with asyncio.timeout(COMMIT_SECONDS):
+                        await self.ending.wait()
+
+    def _at_end(self) -> bool:
+        return self.ending.is_set() or self._services.shutdown.begun
 
     async def _send_next(self) -> bool:
         """Whether to go on at once."""
