@@ -221,7 +221,7 @@ def test_a_part_without_the_server_is_named(part):
         ),
         (b"PORT\n", ".env, line 1: PORT has no value; write PORT=value"),
         (b"PORT: 8001\n", ".env, line 1: this is not NAME=value; begin a comment with #"),
-        (b"PORT=1\nHOST=::\n\nPORT=2\n", ".env, line 4: PORT stands on line 1 already"),
+        (b"PORT=1\nHOST=::\n\nPORT=2\n", ".env, line 4: PORT stands on line 1 already; set it there"),
         (
             b"HOST=::\nPORT=x\n",
             '.env, line 2: PORT: "x" cannot be used; port to listen on; a whole number from 0 to '

@@ -47,7 +47,11 @@ def _wrong(binding: Binding, known: Collection[str], before: dict[str, int]) -> 
         return f"there is no setting {binding.key}" + (f"; {near[0]} is one" if near else "")
     if binding.value is None:
         return f"{binding.key} has no value; write {binding.key}=value"
-    return f"{binding.key} stands on line {before[binding.key]} already" if binding.key in before else ""
+    return (
+        f"{binding.key} stands on line {before[binding.key]} already; set it there"
+        if binding.key in before
+        else ""
+    )
 
 
 def _line(binding: Binding) -> int:
