@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from databases import Open, Rows, row, until
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -207,6 +208,31 @@ async def test_a_worker_that_is_away_is_a_503(db: Database) -> None:
     assert await refusal(db.run(f"DO $$ BEGIN RAISE '{away}' USING ERRCODE = 'XX000'; END $$")) == (
         "bd_no_disponible"
     )
+
+
+async def test_what_is_sent_together_is_all_or_nothing(opened: Open, rows: Rows) -> None:
+    db = await opened(pool_max=1)
+    made, refused = (NEW_USER, {"username": "ana"}), ("SELECT %(text)s::text::bigint", {"text": "nada"})
+
+    for asked in ((made, refused), (refused, made)):
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            await db.together(*asked)
+        assert rows("SELECT count(*) FROM usuario") == [(0,)]
+
+    assert await db.together(made, ("SELECT count(*) FROM usuario", {})) == [[], [(1,)]]
+    assert rows("SELECT count(*) FROM usuario") == [(1,)]
+
+
+async def test_a_client_that_leaves_ends_what_was_sent_together(opened: Open, rows: Rows) -> None:
+    db = await opened(pool_max=1)
+    asker = asyncio.ensure_future(db.together((NEW_USER, {"username": "ana"}), ("SELECT pg_sleep(60)", {})))
+    await until(lambda: active(rows, "SELECT pg_sleep(60)"))
+
+    asker.cancel()
+    await asyncio.wait([asker])
+
+    await until(lambda: not active(rows, "SELECT pg_sleep(60)"))
+    assert await db.one(int, "SELECT count(*) FROM usuario") == 0
 
 
 async def test_a_transaction_is_all_or_nothing(db: Database, rows: Rows) -> None:
