@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import Struct
 
 from core.database.errors import problem_of
+from core.database.instants import Columns
 from core.database.naming import named
-from core.database.wire import Columns
 
 TRIES, WAITS = "pg_try_advisory_xact_lock", "pg_advisory_xact_lock"
 READ = re.compile(r"(\s|--.*\n)*SELECT\b")

@@ -10,13 +10,14 @@ from core.database import routes
 from core.database.askers import Asker, columns, reads, statement
 from core.database.executors import Executor, Pooled, Question, Transaction, execute
 from core.database.held import Held, Key, LockNotAvailable
+from core.database.instants import Columns
 from core.database.lanes import LOCK_NOT_AVAILABLE, Lane
 from core.database.naming import name_of, named
 from core.database.pipelines import Pipeline
 from core.database.pool import Connection, Connector, Pool
 from core.database.rooms import KindOfWork, rooms
 from core.database.routes import RoutedLane, Routes
-from core.database.wire import Columns, Wire
+from core.database.wire import Wire
 from core.problems import DB_POOL, DatabaseUnavailable
 from core.trace import account
 

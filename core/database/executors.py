@@ -11,9 +11,9 @@ from psycopg.pq import TransactionStatus
 
 from core.database.askers import alone, reads, statement
 from core.database.errors import SilenceError, as_problems, outcome_unknown, unanswered
+from core.database.instants import Columns, with_fractions
 from core.database.naming import named
 from core.database.pool import Connection, Pool
-from core.database.wire import Columns
 from core.trace import comment, waited
 
 T = TypeVar("T")
@@ -173,8 +173,7 @@ async def execute(
             cursor = await _ask(connection, sql, parameters)
     except TimeoutError:
         raise SilenceError(f"no answer in {SILENCE_SECONDS} s") from None
-    rows = await cursor.fetchall() if cursor.description else []
-    return rows, cursor.rowcount
+    return await _rows(cursor), cursor.rowcount
 
 
 async def _ask(
@@ -200,4 +199,10 @@ async def execute_together(connection: Connection, asked: Sequence[Question]) ->
         if connection.info.transaction_status is TransactionStatus.INERROR:
             await connection.rollback()
         raise
-    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+    return [await _rows(cursor) for cursor in cursors]
+
+
+async def _rows(cursor: psycopg.AsyncCursor[Columns]) -> list[Columns]:
+    if cursor.pgresult is None or not cursor.description:
+        return []
+    return with_fractions(cursor.pgresult, await cursor.fetchall())

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import Context
 
 from core.database.askers import Asker, BatchStatement, hand_out
-from core.database.wire import Columns
+from core.database.instants import Columns
 from core.problems import BUSY, DB_SLOW, DatabaseUnavailable
 
 MOST_OF_ONE = 64

@@ -1,30 +1,26 @@
 """Times out of the database, as answers have them."""
 
-from datetime import datetime
+from typing import Any
 
-import psycopg
-from psycopg.abc import AdaptContext, Buffer
-from psycopg.adapt import Loader
 from psycopg.postgres import types
-from psycopg.pq import Format
+from psycopg.pq.abc import PGresult
 
 from core.instants import rfc3339
 
-_whole = psycopg.adapters.get_loader(types["timestamptz"].oid, Format.BINARY)
+Columns = tuple[Any, ...]
+INSTANT = types["timestamptz"].oid
 
 
-class InstantLoader(Loader):
-    """Loads a timestamptz as a datetime, or as RFC 3339 text when its fraction is zero.
+def with_fractions(result: PGresult, rows: list[Columns]) -> list[Columns]:
+    """The rows of a result; a time whose fraction is zero is RFC 3339 text.
 
     JSON of a datetime has six digits of fraction or none; an answer always has six."""
-
-    format = Format.BINARY
-
-    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
-        super().__init__(oid, context)
-        assert _whole  # noqa: S101 - psycopg has it
-        self._load = _whole(oid, context).load
-
-    def load(self, data: Buffer) -> datetime | str:
-        moment: datetime = self._load(data)
-        return moment if moment.microsecond else rfc3339(moment)
+    for column in range(result.nfields if rows else 0):
+        if result.ftype(column) == INSTANT:
+            rows = [
+                row
+                if (instant := row[column]) is None or instant.microsecond
+                else (*row[:column], rfc3339(instant), *row[column + 1 :])
+                for row in rows
+            ]
+    return rows

@@ -13,7 +13,8 @@ from psycopg.pq.abc import PGresult
 from core.database.askers import Asker, BatchStatement, columns, hand_out
 from core.database.errors import outcome_unknown, unanswered
 from core.database.held import Held
-from core.database.wire import Columns, Wire
+from core.database.instants import Columns
+from core.database.wire import Wire
 from core.problems import BUSY, DB_SLOW, DatabaseUnavailable
 
 MOST_WAITING = 1024

@@ -14,7 +14,6 @@ from psycopg.types.numeric import Int8BinaryDumper
 from psycopg_pool import AsyncConnectionPool
 
 from core.database.errors import out_of_step
-from core.database.instant_loader import InstantLoader
 from core.database.naming import named
 from core.database.wire import LOOKS, STALE
 
@@ -102,7 +101,6 @@ class Connector:
         connection.adapters.register_dumper(int, Int8BinaryDumper)
         # As text, a list would take its type from the first list of the statement, however small its numbers.
         connection.adapters.register_dumper(list, ListBinaryDumper)
-        connection.adapters.register_loader("timestamptz", InstantLoader)
         return connection
 
 

@@ -7,9 +7,10 @@ import psycopg
 from psycopg.pq.abc import PGresult
 
 from core.database.askers import reads, routed
+from core.database.instants import Columns
 from core.database.lanes import Batch, Lane
 from core.database.pipelines import Pipeline
-from core.database.wire import Columns, Wire
+from core.database.wire import Wire
 
 MOST_KEYS = 100_000
 MOST_NODES = 8  # with lanes of their own; where there are more, some share

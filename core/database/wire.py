@@ -11,8 +11,8 @@ from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
 from core.database.errors import SilenceError
+from core.database.instants import Columns, with_fractions
 
-Columns = tuple[Any, ...]
 Tell = Callable[[PGresult | Exception], None]
 
 LOOKS = 2  # the first may find the server's last words, the second that it hung up
@@ -97,7 +97,7 @@ class Wire:
 
     def rows(self, result: PGresult) -> list[Columns]:
         self._transformer.set_pgresult(result)
-        return self._transformer.load_rows(0, result.ntuples, tuple)
+        return with_fractions(result, self._transformer.load_rows(0, result.ntuples, tuple))
 
     def close(self) -> None:
         if self._open:
