@@ -188,6 +188,14 @@ def api(connect: Callable[..., httpx.Client]) -> httpx.Client:
     return connect()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_recoveries() -> Iterator[None]:
+    """Whoever asks for a recovery waits half a second, so that the time tells nothing; one test looks at that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handlers.recovery.ANSWER_SECONDS", 0.05)
+        yield
+
+
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """What asynchronous tests run on: the loop that serves."""
