@@ -1,6 +1,6 @@
 """Pages a million deep against page 1, and a million sales in and out against psql: prints tables, writes docs/bulk.md.
 
-Takes about eight minutes on two cores, or one with --quick.
+Takes about ten minutes on two cores, or one with --quick.
 """
 
 import argparse
@@ -19,9 +19,10 @@ from statistics import median, quantiles
 import psycopg
 
 from bench.bulk_client import Client
+from bench.bulk_dialects import DIALECTS, Sale
 from bench.contenders import CACHE, CONTENDERS
 from bench.database import BenchDatabase, database
-from bench.machine import OtherWork, cores, description
+from bench.machine import OtherWork, cores, cpu_microseconds, description
 from bench.report import BEGIN, END, markdown
 from bench.server import ContenderServer, running
 from core.checkout import CHECKOUT
@@ -62,6 +63,7 @@ class Bulk:
         yield "### Deep pages\n\n" + self.deep_pages()
         self.write_files()
         yield "### A file in, a file out\n\n" + self.transfers()
+        yield "### The same file as others write it\n\n" + self.dialects()
         yield "### Files that are refused\n\n" + self.refusals()
 
     def client(self) -> Client:
@@ -141,6 +143,38 @@ class Bulk:
         assert self.sql("SELECT count(*) FROM venta") == [(self.rows,)]
         return took
 
+    def dialects(self) -> str:
+        """A tenth of the rows in each dialect, in turns: how quick, and what it costs the server's core."""
+        rows = self.rows // 10
+        kept = (rows, sum(cents for _, cents, _, _ in self.sales(rows)))
+        seconds: dict[str, list[float]] = {name: [] for name in DIALECTS}
+        cpu: dict[str, list[float]] = {name: [] for name in DIALECTS}
+        growth: dict[str, list[float]] = {name: [] for name in DIALECTS}
+        for _ in range(self.rounds):
+            for name, dialect in DIALECTS.items():
+                file = self.folder / "dialect.csv"
+                dialect.write(file, self.sales(rows))
+                self.prepare("in")
+                before, used = self.resident("VmRSS", reset=True), cpu_microseconds(self.server.pid)
+                seconds[name].append(self.timed(self.client().upload, file, dialect.query, dialect.media))
+                cpu[name].append((cpu_microseconds(self.server.pid) - used) / rows)
+                growth[name].append(self.resident("VmHWM") - before)
+                assert self.sql("SELECT count(*), sum(venta) FROM venta") == [kept]
+        plain = median(cpu["plain"])
+        lines = [
+            [
+                name,
+                f"`{dialect.query}`" if dialect.query else "",
+                f"{rows / median(seconds[name]):,.0f}",
+                f"{median(cpu[name]):.1f}",
+                f"×{median(cpu[name]) / plain:.1f}",
+                f"{median(growth[name]):.1f}",
+            ]
+            for name, dialect in DIALECTS.items()
+        ]
+        head = ("file", "parameters", "rows/s", "server's CPU, µs a row", "against plain", "memory, +MB")
+        return markdown(head, lines)
+
     def refusals(self) -> str:
         """Files with one bad line: what is answered, when, and what is left behind."""
         self.sql("TRUNCATE venta RESTART IDENTITY")
@@ -160,21 +194,18 @@ class Bulk:
         return markdown(("what is said", "status", "seconds", "sales and temporary tables left"), lines)
 
     def write_files(self) -> None:
+        DIALECTS["plain"].write(self.folder / "sales.csv", self.sales(self.rows))
+        with (self.folder / "sales.ndjson").open("w") as ndjson:
+            ndjson.writelines(
+                f'{{"usuario_id":{user},"venta":{cents},"ventas_productos":{products},"creacion":"{at.isoformat()}"}}\n'
+                for user, cents, products, at in self.sales(self.rows)
+            )
+
+    def sales(self, rows: int) -> Iterator[Sale]:
         time_ = datetime(2025, 1, 1, tzinfo=UTC)
-        with (self.folder / "sales.csv").open("w") as csv, (self.folder / "sales.ndjson").open("w") as ndjson:
-            csv.write(COLUMNS.replace(" ", "") + "\n")
-            for n in range(self.rows):
-                time_ += timedelta(microseconds=1_000_000 + n * 7919 % 60_000_000)
-                user, sale, products, at = (
-                    1 + n * 31 % 10_000,
-                    n * 7919 % 10**7,
-                    1 + n % 99,
-                    time_.isoformat(),
-                )
-                csv.write(f"{user},{sale},{products},{at}\n")
-                ndjson.write(
-                    f'{{"usuario_id":{user},"venta":{sale},"ventas_productos":{products},"creacion":"{at}"}}\n'
-                )
+        for n in range(rows):
+            time_ += timedelta(microseconds=1_000_000 + n * 7919 % 60_000_000)
+            yield 1 + n * 31 % 10_000, n * 7919 % 10**7, 1 + n % 99, time_
 
     def waits(self, work: Callable[[], object]) -> list[float]:
         """How long each of someone else's requests for one user took, in seconds, while `work` went on."""

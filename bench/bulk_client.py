@@ -24,10 +24,13 @@ class Client:
         answer = self.connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read()
 
-    def upload(self, file: Path, query: str = "") -> tuple[int, dict[str, object]]:
+    def upload(self, file: Path, query: str = "", media: str = "") -> tuple[int, dict[str, object]]:
         with file.open("rb") as body:
-            media = {"Content-Type": MEDIA[file.suffix], "Content-Length": str(file.stat().st_size)}
-            status, _, answer = self.request("POST", f"/venta/importar{query}", body=body, headers=media)
+            headers = {
+                "Content-Type": media or MEDIA[file.suffix],
+                "Content-Length": str(file.stat().st_size),
+            }
+            status, _, answer = self.request("POST", f"/venta/importar?{query}", body=body, headers=headers)
         return status, json.loads(answer)
 
     def download(self, formato: str, file: Path) -> None:
