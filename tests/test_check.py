@@ -46,7 +46,7 @@ def test_what_the_start_would_refuse_ends_with_1(empty_database: str) -> None:
 def test_a_setting_that_cannot_be_is_the_starts_own_line(database: str) -> None:
     code, lines, errors = check(database, PORT="x")
     assert (code, lines) == (1, [])
-    assert errors.startswith('PORT: "x" cannot be used; ')
+    assert errors.startswith('error: PORT: "x" cannot be used; ')
 
 
 def test_a_database_that_is_away_is_refused() -> None:

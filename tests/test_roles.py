@@ -219,7 +219,7 @@ def test_it_says_that_it_may_not_migrate(
     assert main(["migrate"]) == 1
     assert capsys.readouterr().err == f"error: {complaint}\n"
     assert main(["queries", "--plan"]) == 1
-    assert capsys.readouterr().err == f"{complaint}\n"
+    assert capsys.readouterr().err == f"error: {complaint}\n"
 
 
 def test_on_a_cluster_whole_rows_and_their_numbers_may_be_inserted(database: str, rows: Rows) -> None:
