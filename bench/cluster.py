@@ -36,10 +36,13 @@ INSERT INTO sesion (usuario_id, expira) SELECT id, now() + interval '1 day' FROM
 INSERT INTO idempotencia (usuario_id, clave) SELECT id, 'una' FROM usuario;
 INSERT INTO enlace (usuario_id, tipo, correo, clave, expira)
 SELECT id, 'verificacion', correo, sha256('una'), now() + interval '1 hour' FROM usuario;
+INSERT INTO llave (usuario_id, nombre, ambitos, huella, expira)
+SELECT id, 'caja', ARRAY['ventas:leer'], sha256('una'), now() + interval '1 hour' FROM usuario;
 """
 HELD = """
 SELECT (SELECT count(*) FROM usuario), (SELECT count(*) FROM venta), (SELECT sum(venta) FROM venta),
-       (SELECT count(*) FROM sesion), (SELECT count(*) FROM idempotencia), (SELECT count(*) FROM enlace)
+       (SELECT count(*) FROM sesion), (SELECT count(*) FROM idempotencia), (SELECT count(*) FROM enlace),
+       (SELECT count(*) FROM llave)
 """
 
 

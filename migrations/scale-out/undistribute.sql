@@ -25,7 +25,16 @@ ALTER TABLE enlace DROP CONSTRAINT enlace_usuario_id_fkey;
 ALTER TABLE aviso DROP CONSTRAINT aviso_usuario_id_fkey;
 ALTER TABLE eliminacion DROP CONSTRAINT eliminacion_usuario_id_fkey;
 ALTER TABLE factor DROP CONSTRAINT factor_usuario_id_fkey;
-ALTER TABLE llave DROP CONSTRAINT llave_usuario_id_fkey;
+
+-- Of its own accord Citus would make it plain with its foreign key, and fail: its id is an identity column.
+CREATE TABLE llave_local (LIKE llave INCLUDING ALL EXCLUDING INDEXES);
+INSERT INTO llave_local SELECT * FROM llave;
+SELECT setval('llave_local_id_seq', last_value, is_called) FROM llave_id_seq;
+DROP TABLE llave;
+ALTER TABLE llave_local RENAME TO llave;
+ALTER SEQUENCE llave_local_id_seq RENAME TO llave_id_seq;
+ALTER TABLE llave ADD CONSTRAINT llave_pkey PRIMARY KEY (usuario_id, id);
+CREATE INDEX llave_expira_idx ON llave (expira);
 
 CREATE TABLE eliminacion_local (LIKE eliminacion INCLUDING ALL EXCLUDING INDEXES);
 INSERT INTO eliminacion_local SELECT * FROM eliminacion;
