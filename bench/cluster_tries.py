@@ -29,6 +29,7 @@ SENT_ELSEWHERE = [
     "sesiones.insert",
     "sesiones_rotation.rotate_each",
     "eliminaciones.step",
+    "factores.log_in",
     "ventas.by_id",
     "ventas.insert",
     "ventas_list.pages_of_users",
@@ -88,7 +89,7 @@ def remote(url: str) -> list[Row]:
     """What a sale and a login send to the nodes."""
     sale = _sent(url, ventas.INSERT_ROUTED, usuario_id=1, **SALE)
     session = {"seconds": 60, "renewable": False, "address": "", "agent": ""}
-    login = _sent(url, sesiones.OWNER, usuario_id=1, verified=HASH, verified_only=False)
+    login = _sent(url, sesiones.OWNER, usuario_id=1, verified=HASH, verified_only=False, segundo_factor=False)
     login += _sent(url, sesiones.INSERT_ROUTED, usuario_id=1, **session)
     nodes = {node for _, node in sale}
     locks = [text for text, _ in login if "lock_shard_resources" in text]

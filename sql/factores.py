@@ -1,6 +1,7 @@
 """Statements on factor (migrations/0014_create_factor_llave.sql): the second factor of a login."""
 
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct, structs
 
@@ -108,7 +109,7 @@ WITH owner AS (
        SET fin    = now(),
            expira = now()
       FROM owner
-     WHERE s.usuario_id = owner.id
+     WHERE s.usuario_id = %(usuario_id)s
        AND s.id <> %(keep)s
        AND s.fin IS NULL
 ), recorded AS (
@@ -167,6 +168,28 @@ WITH owner AS (
 SELECT opened.id, owner.rol
   FROM opened
   JOIN owner ON owner.id = opened.usuario_id
+"""
+
+USE = """
+-- factores.use: uses a code up for a login on a cluster, on its coordinator alone; uses factor_pkey
+UPDATE factor
+   SET paso    = greatest(paso, %(paso)s),
+       codigos = array_remove(codigos, %(codigo)s)
+ WHERE usuario_id = %(usuario_id)s
+   AND confirmado = %(confirmado)s
+   AND (paso < %(paso)s OR %(codigo)s = ANY (codigos))
+"""
+
+TELL = f"""
+-- factores.tell: a mail that tells of a recovery code that was used, for a login on a cluster;
+-- uses usuario_pkey, aviso_pkey
+WITH owner AS (
+    SELECT id, correo
+      FROM usuario
+     WHERE id = %(usuario_id)s
+), noticed AS ({told("codigo_usado")}
+)
+SELECT 1
 """
 
 REMOVE = f"""
@@ -286,21 +309,24 @@ async def log_in(
 ) -> Opened | None:
     """A session of `seconds` for the code of the step `paso`, or for the recovery code that has the hash `codigo`; None
     when that was used already, or the password, the factor or the user is not the same any more."""
-    return await sesiones.entered(
-        db,
-        LOG_IN,
-        usuario_id=asked.id,
-        verified=asked.password,
-        confirmado=asked.confirmado,
-        paso=paso,
-        codigo=codigo,
-        seconds=seconds,
-        renewable=renewable,
-        verified_only=verified_only,
-        notice=notice,
-        reversible=True,
-        **structs.asdict(origin),
-    )
+    owner: dict[str, Any] = {
+        "usuario_id": asked.id,
+        "verified": asked.password,
+        "verified_only": verified_only,
+    }
+    code = {"confirmado": asked.confirmado, "paso": paso, "codigo": codigo}
+    session: dict[str, Any] = {"seconds": seconds, "renewable": renewable}
+    told_of = {"notice": notice, "reversible": True} | structs.asdict(origin)
+    if not db.sharded:
+        return await sesiones.entered(db, LOG_IN, **owner, **code, **session, **told_of)
+    async with db.transaction() as tx:
+        rol = await sesiones.enter_routed(tx, **owner, segundo_factor=True)
+        if rol is None or not await tx.run(USE, usuario_id=asked.id, **code):
+            return None
+        if codigo:
+            await tx.run(TELL, usuario_id=asked.id, **told_of)
+        factor = "recuperacion" if codigo else "codigo"
+        return await sesiones.open_routed(tx, asked.id, rol, origin, **session, factor=factor)
 
 
 async def remove(

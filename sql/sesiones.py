@@ -1,5 +1,7 @@
 """Statements on sesion (migrations/0003_create_sesion.sql); each end of a session is told to every process."""
 
+from typing import Any
+
 from msgspec import Struct, structs
 
 from core.caller import Origin, Rol
@@ -96,7 +98,7 @@ SELECT rol
  WHERE id = %(usuario_id)s
    AND password = %(verified)s
    AND NOT bloqueado
-   AND NOT segundo_factor
+   AND segundo_factor = %(segundo_factor)s
    AND (estado OR NOT %(verified_only)s)
 """
 
@@ -208,27 +210,50 @@ async def insert(
     """A session of `seconds`; None when the user or the `verified` hash is gone since, or they have a second factor.
 
     It settles the counts of what was `tried`."""
-    owner = {"usuario_id": usuario_id, "verified": verified, "verified_only": verified_only}
-    session = {"seconds": seconds, "renewable": renewable} | structs.asdict(origin)
+    owner: dict[str, Any] = {"usuario_id": usuario_id, "verified": verified, "verified_only": verified_only}
+    session: dict[str, Any] = {"seconds": seconds, "renewable": renewable}
     if not db.sharded:
-        return await entered(db, INSERT, **owner, **session, **tried.parameters())
+        return await entered(db, INSERT, **owner, **session, **structs.asdict(origin), **tried.parameters())
     async with db.transaction() as tx:
-        await tx.run(ENTER, usuario_id=usuario_id)
-        rol = await tx.one(_rol, OWNER, **owner)
+        rol = await enter_routed(tx, **owner, segundo_factor=False)
         if rol is None:
             return None
-        id: int | None = await tx.one(int, INSERT_ROUTED, usuario_id=usuario_id, **session)
-        assert id is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
-        their_own = structs.replace(origin, actor=usuario_id)
-        await auditoria.record(tx, "login", their_own, affected=usuario_id, sesion=id)
+        opened = await open_routed(tx, usuario_id, rol, origin, **session)
     await intentos.succeeded(db, tried)
-    return Opened(id, rol)
+    return opened
 
 
 async def entered(db: Runner, sql: str, **parameters: object) -> Opened | None:
     """What a login's statement opened, before or after a change of its user that ends sessions, in one round trip."""
     _, opened = await db.together((ENTER, {"usuario_id": parameters["usuario_id"]}), (sql, parameters))
     return Opened(*opened[0]) if opened else None
+
+
+async def enter_routed(tx: Transaction, *, usuario_id: int, **owner: object) -> Rol | None:
+    """The rol of a user who logs in on a cluster, before or after a change that ends sessions.
+
+    None when they are not as `owner` says."""
+    await tx.run(ENTER, usuario_id=usuario_id)
+    return await tx.one(_rol, OWNER, usuario_id=usuario_id, **owner)
+
+
+async def open_routed(
+    tx: Transaction,
+    usuario_id: int,
+    rol: Rol,
+    origin: Origin,
+    *,
+    seconds: int,
+    renewable: bool,
+    **recorded: object,
+) -> Opened:
+    """A new session on a cluster, made on one shard; recorded."""
+    session = {"seconds": seconds, "renewable": renewable} | structs.asdict(origin)
+    id: int | None = await tx.one(int, INSERT_ROUTED, usuario_id=usuario_id, **session)
+    assert id is not None  # noqa: S101 - INSERT … RETURNING gives a row or raises
+    their_own = structs.replace(origin, actor=usuario_id)
+    await auditoria.record(tx, "login", their_own, affected=usuario_id, sesion=id, **recorded)
+    return Opened(id, rol)
 
 
 async def hold(tx: Transaction, usuario_id: int) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from conftest import log_in
+from second_factor import activate, code, first_step, second_step
 
 from core.database import pool, routes
 
@@ -70,3 +71,17 @@ def test_an_ended_session_is_no_good(beto):
     beto.delete("/login/sesiones?todas=true")
 
     assert beto.get("/user/me").status_code == 401
+
+
+@pytest.mark.parametrize("recovery", [False, True])
+def test_a_code_logs_in_once_and_is_recorded(ana, beto, api, rows, recovery):
+    secret, recoveries = activate(beto)
+    otp = recoveries[0] if recovery else code(secret, seconds=30)
+
+    first, second = (second_step(api, first_step(api, "beto"), otp) for _ in range(2))
+
+    assert (first.status_code, second.json()["codigo"]) == (200, "codigo_invalido"), second.text
+    recorded = rows(
+        "SELECT despues ->> 'factor' FROM auditoria WHERE accion = 'login' AND despues ? 'factor'"
+    )
+    assert recorded == [("recuperacion" if recovery else "codigo",)]
