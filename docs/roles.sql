@@ -145,8 +145,9 @@ GRANT SELECT (migration_id, applied_at_utc)
 DO $$
 BEGIN
     IF EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus') THEN
-        GRANT INSERT ON usuario, venta, sesion, idempotencia, enlace, aviso, eliminacion, auditoria TO ventas_app;
-        GRANT USAGE ON SEQUENCE usuario_id_seq, sesion_id_seq, auditoria_id_seq TO ventas_app;
+        GRANT INSERT ON usuario, venta, sesion, idempotencia, enlace, aviso, eliminacion, auditoria, factor, llave
+           TO ventas_app;
+        GRANT USAGE ON SEQUENCE usuario_id_seq, sesion_id_seq, auditoria_id_seq, llave_id_seq TO ventas_app;
     END IF;
 END
 $$;

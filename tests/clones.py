@@ -42,11 +42,15 @@ SELECT sum(pg_table_size(oid))
  WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 """
 RESTART = "SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence"
+# Citus' own process is among them, which comes back some seconds later.
+END_THEIRS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 END_OTHERS = """
 SELECT pg_terminate_backend(pid)
   FROM pg_stat_activity
  WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+
+CITUS = "SELECT to_regclass('pg_catalog.pg_dist_node') IS NOT NULL"
 
 _numbers = itertools.count(1)
 
@@ -61,6 +65,7 @@ class Clones:
             str, tuple[Any, Any]
         ] = {}  # the schema of each as it was made, and its migrations' rows
         with psycopg.connect(database_url(server, template), autocommit=True) as connection:
+            self._citus = _one(connection, CITUS)
             tables = [name for (name,) in connection.execute(TABLES)]
             self._filled = [name for name in tables if connection.execute(f"SELECT 1 FROM {name}").fetchone()]
         self._emptied = sorted(set(tables) - set(self._filled))
@@ -88,7 +93,9 @@ class Clones:
         return name
 
     def _is_restored(self, name: str) -> bool:
-        """Empties a database; False where it has become another."""
+        """Empties a database; False where it has become another, or is one of Citus, which takes longer to empty."""
+        if self._citus:
+            return False
         with psycopg.connect(database_url(self._server, name), autocommit=True) as connection:
             deadline = time.monotonic() + PATIENCE_SECONDS
             while connection.execute(END_OTHERS).fetchone():
@@ -122,6 +129,7 @@ def create(server: str, kind: str, template: str | None = None) -> str:
     name = f"{kind}_{os.getpid()}_{next(_numbers)}"
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
     with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(END_THEIRS, [template])
         connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template or "template1")))
     return name
 

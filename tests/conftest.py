@@ -30,7 +30,9 @@ from core.checkout import CHECKOUT
 from core.database.database import Database, open_database
 from core.http.connection import Connection
 from core.local.embedded import temporary_postgres
+from core.local.programs import binaries, run
 from core.migrating import guard
+from core.migrating.migrations import FOLDER
 
 SETTINGS = {
     "APP_ENV": "development",
@@ -102,7 +104,21 @@ def template(postgres: str) -> Iterator[str]:
             connection.execute(ROLES.read_text("utf-8"))
             for role in ("ventas_app", "ventas_lectura"):
                 connection.execute(f"ALTER ROLE {role} PASSWORD '{role}'")
+            preloaded = connection.execute("SHOW shared_preload_libraries").fetchone()
+        if "citus" in str(preloaded):
+            distribute(url)
         yield name
+
+
+def distribute(url: str) -> None:
+    """Makes a cluster of one node of a database, as docs/scale-out.md does of three."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        node = [connection.info.host, connection.info.port]
+        connection.execute("CREATE EXTENSION citus")
+        connection.execute("SELECT citus_set_coordinator_host(%s, %s)", node)
+        connection.execute("SELECT citus_set_node_property(%s, %s, 'shouldhaveshards', true)", node)
+    for file in (FOLDER / "scale-out" / "distribute.sql", ROLES):
+        run(binaries() / "psql", "-qX", "-v", "ON_ERROR_STOP=1", url, stdin=file.read_text("utf-8"))
 
 
 @pytest.fixture(scope="session")
