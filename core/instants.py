@@ -43,6 +43,8 @@ def moment(text: str, zone: tzinfo) -> datetime:
 
 def utc(written: datetime, zone: tzinfo) -> datetime:
     """The same moment in UTC; one without an offset is in `zone`. Raises ValueError."""
+    if written.tzinfo is UTC:  # as most files have it: there is nothing to work out
+        return written
     try:
         return (written if written.tzinfo else written.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError:
