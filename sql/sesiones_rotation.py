@@ -23,7 +23,7 @@ class Rotation(Struct, frozen=True):
 
     @staticmethod
     def of(verdict: Verdict, contador: int, rol: Rol, told: object) -> "Rotation":
-        """Leaves out that every process was told."""
+        """Of a row, whose last column is what pg_notify gives, which is nothing."""
         return Rotation(verdict, contador, rol)
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from core.database.errors import problem_of
 from core.database.instants import Columns
 from core.database.naming import named
+from core.problems import DB_SLOW, DatabaseUnavailable
 
 TRIES, WAITS = "pg_try_advisory_xact_lock", "pg_advisory_xact_lock"
 READ = re.compile(r"(\s|--.*\n)*SELECT\b")
@@ -112,6 +113,14 @@ class Asker(Struct, gc=False):
     def refuse(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(problem_of(error))
+
+
+def in_time(askers: Sequence[Asker], oldest: float) -> list[Asker]:
+    """The askers that may go on waiting. Refuses those that arrived before `oldest`, which have waited too long."""
+    for asker in askers:
+        if asker.arrived < oldest:
+            asker.refuse(DatabaseUnavailable(DB_SLOW))
+    return [asker for asker in askers if not asker.answer.done()]
 
 
 def columns(askers: Sequence[Asker]) -> list[bytes]:

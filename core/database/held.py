@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import Context
 
-from core.database.askers import Asker, BatchStatement, hand_out
+from core.database.askers import Asker, BatchStatement, hand_out, in_time
 from core.database.instants import Columns
 from core.problems import BUSY, DB_SLOW, DatabaseUnavailable
 
@@ -70,7 +70,7 @@ class Held:
 
     async def _serve(self, key: Key, waiting: deque[Asker]) -> None:
         patience = FIRST_PATIENCE
-        while askers := self._in_time(waiting):
+        while askers := in_time(waiting, self._loop.time() - self._timeout):
             waiting.clear()
             try:
                 rows = await self._run(key, askers, patience)
@@ -104,11 +104,3 @@ class Held:
             asker.refuse(error)
         else:
             hand_out([asker], (row for row in rows if not (key[0].skips and row[1] is None)))
-
-    def _in_time(self, waiting: deque[Asker]) -> list[Asker]:
-        """The askers that may go on waiting. Refuses those that waited too long."""
-        oldest = self._loop.time() - self._timeout
-        for asker in waiting:
-            if asker.arrived < oldest:
-                asker.refuse(DatabaseUnavailable(DB_SLOW))
-        return [asker for asker in waiting if not asker.answer.done()]

@@ -10,12 +10,12 @@ import psycopg
 from msgspec import Struct
 from psycopg.pq.abc import PGresult
 
-from core.database.askers import Asker, BatchStatement, columns, hand_out
+from core.database.askers import Asker, BatchStatement, columns, hand_out, in_time
 from core.database.errors import outcome_unknown, unanswered
 from core.database.held import Held
 from core.database.instants import Columns
 from core.database.wire import Wire
-from core.problems import BUSY, DB_SLOW, DatabaseUnavailable
+from core.problems import BUSY, DatabaseUnavailable
 
 MOST_WAITING = 1024
 LOCK_NOT_AVAILABLE = "55P03"
@@ -108,7 +108,7 @@ class Lane:
         if self._slow and self._whole.is_set():
             self._take_back(self._slow)
         while batch := self._take():
-            batch.askers = self._in_time(batch.askers)
+            batch.askers = in_time(batch.askers, self._loop.time() - self._timeout)
             if batch.askers:
                 self._send(batch)
                 return
@@ -126,14 +126,6 @@ class Lane:
         if queue:
             self._queues[statement] = queue  # behind the others: statements take turns
         return Batch(statement, askers)
-
-    def _in_time(self, askers: list[Asker]) -> list[Asker]:
-        """The askers that may go on waiting. Refuses those that waited too long."""
-        oldest = self._loop.time() - self._timeout
-        for asker in askers:
-            if asker.arrived < oldest:
-                asker.refuse(DatabaseUnavailable(DB_SLOW))
-        return [asker for asker in askers if not asker.answer.done()]
 
     def _send(self, batch: Batch) -> None:
         wire, sql = self._wire, batch.statement.sql
