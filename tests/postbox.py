@@ -76,7 +76,7 @@ class Postbox:
     async def _end(self, server: asyncio.AbstractServer) -> None:
         """No connection is open any more, nor one that was accepted just now."""
         server.close()
-        for _ in range(3):
+        for _ in range(10):  # turns of the loop, in which a connection that was just accepted comes to be
             await asyncio.sleep(0)
         while self.connections:  # noqa: ASYNC110 - aiosmtpd has no event for it
             await asyncio.sleep(0.01)
