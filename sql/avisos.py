@@ -136,8 +136,8 @@ WITH owner AS (
 ), used AS (
     SELECT a.usuario_id, a.correo, a.creacion
       FROM aviso AS a
-      JOIN owner ON owner.id = a.usuario_id
-     WHERE a.id = %(id)s
+     WHERE a.usuario_id = (SELECT id FROM owner)
+       AND a.id = %(id)s
        AND a.reversible
        AND a.expira > now()
        FOR UPDATE OF a
