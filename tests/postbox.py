@@ -80,6 +80,7 @@ class Postbox:
             await asyncio.sleep(0)
         while self.connections:  # noqa: ASYNC110 - aiosmtpd has no event for it
             await asyncio.sleep(0.01)
+        await server.wait_closed()  # also for what ended within its TLS handshake, of which SMTP never heard
 
     def mail(self) -> EmailMessage:
         """The next mail, once it is there."""
