@@ -136,7 +136,13 @@ async def _import(
             read += len(chunk)
             yield chunk
 
-    dialect = Dialect(charset=arguments.charset, decimal=arguments.decimal, fecha=arguments.fecha, zone=zone)
+    dialect = Dialect(
+        charset=arguments.charset,
+        decimal=arguments.decimal,
+        fecha=arguments.fecha,
+        zone=zone,
+        say="--{} {}".format,
+    )
     if formato == "ndjson" and not dialect.plain:
         raise CommandError("--decimal and --fecha are for CSV only")
     done, doing = ("checked", "checking") if arguments.simulate else ("imported", "inserting")

@@ -210,7 +210,11 @@ def _read_as(file: Stream, query: ImportQuery, zone: ZoneInfo) -> tuple[Formato,
     charset = file.charset or "utf-8"
     if charset not in CHARSETS:
         raise Problem(WRONG_MEDIA, f"El charset debe ser uno de: {', '.join(CHARSETS)}")
-    return formato, Dialect(charset=charset, decimal=query.decimal, fecha=query.fecha, zone=zone)
+    return formato, Dialect(charset=charset, decimal=query.decimal, fecha=query.fecha, zone=zone, say=_said)
+
+
+def _said(name: str, value: str) -> str:
+    return f"{name}={value}{' en el Content-Type' if name == 'charset' else ''}"
 
 
 def _refuse_in_ndjson(formato: Formato, query: Query, *names: str) -> None:

@@ -100,6 +100,18 @@ def test_nothing_is_guessed_and_the_refusal_names_what_would_read_it(name):
         ("1,500.25", "punto", 150025),
         ("150000.00", "punto", 15000000),
         ("10000000000000,00", "coma", 10**15),
+        ("S/ 1,500.00", "punto", 150000),
+        ("S/. 1,500.00", "punto", 150000),
+        ("Bs. 1.500,00", "coma", 150000),
+        ("1.500,00 Bs", "coma", 150000),
+        ("Gs. 1.500", "coma", 150000),
+        ("Q1,500.00", "punto", 150000),
+        ("L. 1,500.00", "punto", 150000),
+        ("C$ 1,500.00", "punto", 150000),
+        ("B/. 1,500.00", "punto", 150000),
+        ("RD$1,500.00", "punto", 150000),
+        ("$U 1.500,00", "coma", 150000),
+        ("1\u2009500,00", "coma", 150000),
     ],
 )
 def test_an_amount_in_units_is_exact(cell, decimal, cents):
@@ -126,11 +138,47 @@ def test_an_amount_in_units_is_exact(cell, decimal, cents):
         ("1,5E+03", "coma"),
         ("٣", "coma"),
         ("1.234 567,00", "coma"),
+        ("US$ 1.500,00", "coma"),
+        ("LL 1.500,00", "coma"),
     ],
 )
 def test_an_amount_that_could_be_another_is_refused(cell, decimal):
     sales, errors = read(table(f"{cell};1", head="venta;ventas_productos"), decimal)
     assert (sales, [(line, campo) for line, campo, _ in errors]) == ([], [(2, "venta")])
+
+
+@pytest.mark.parametrize("cell", ["$ 3", "3 €", "S/ 3"])
+def test_a_number_of_products_is_no_money(cell):
+    _, errors = read(table(f"1;{cell}", head="venta;ventas_productos"), "coma")
+    assert errors == [(2, "ventas_productos", "debe ser un número entero de 1 a 1000000")]
+
+
+@pytest.mark.parametrize("decimal", [None, "coma"])
+def test_an_empty_cell_that_must_be_filled_is_said_to_be_missing(decimal):
+    _, errors = read(table(" ;1", head="venta;ventas_productos"), decimal)
+    assert errors == [(2, "venta", "es obligatorio")]
+
+
+@pytest.mark.parametrize("row", ["   ", " ; ", "\u00a0;", ";;;"])
+def test_a_row_of_spaces_is_empty(row):
+    assert read(table("1;1", row, head="venta;ventas_productos")) == ([(1, 1, None)], [])
+
+
+@pytest.mark.parametrize("name", ["Creación", "CREACIÓN", "Creacio\u0301n", " creación "])
+def test_a_header_is_read_with_its_accents(name):
+    sales, errors = read(table("1;1;2026-01-31", head=f"venta;ventas_productos;{name}"))
+    assert (sales, errors) == ([(1, 1, "2026-01-31T03:00:00+00:00")], [])
+
+
+def test_a_column_without_a_name_is_told_by_its_number():
+    _, [(line, campo, _)] = read(table("1;;1", head="venta;;ventas_productos"))
+    assert (line, campo) == (1, "columna 2")
+
+
+@pytest.mark.parametrize("campo", ["usuario_id", "creacion"])
+def test_what_a_cell_must_be_is_said_in_the_words_of_a_table(campo):
+    _, [(_, _, mensaje)] = read(table("1;1;x", head=f"venta;ventas_productos;{campo}"))
+    assert mensaje.endswith(" o una celda vacía")
 
 
 @pytest.mark.parametrize(("decimal", "example"), [("coma", "1.500,50"), ("punto", "1,500.50")])
@@ -146,6 +194,7 @@ def test_what_is_no_amount_is_told_how_the_file_writes_one(decimal, example):
         ("1/2/26 9:05", "dma", "2026-02-01T12:05:00+00:00"),
         ("31-01-2026 22:15:07,5", "dma", "2026-02-01T01:15:07.500000+00:00"),
         ("31.01.2026 22:15 -0200", "dma", "2026-02-01T00:15:00+00:00"),
+        ("31/1/2026, 22:15:00", "dma", "2026-02-01T01:15:00+00:00"),
         ("01/31/2026 12:00 AM", "mda", "2026-01-31T03:00:00+00:00"),
         ("2026-01-31", "dma", "2026-01-31T03:00:00+00:00"),
         ("2026-01-31 22:15", None, "2026-02-01T01:15:00+00:00"),
@@ -184,6 +233,16 @@ AMBIGUOUS = {
         table("1;1;;", "1;1;;\ufeff", head="venta;ventas_productos;creacion;id"),
         3,
         "BOM",
+    ),
+    "a BOM before a number": (table("1;1;", "\ufeff1;1;"), 3, "BOM"),
+    "a second BOM": ("\ufeff\ufeffventa;ventas_productos\n1;1\n".encode(), 1, "BOM"),
+    "a NUL in a number": (table("1\0;1;"), 2, "NUL"),
+    "NULs at the end": (table("1;1;") + b"\0" * 512, 3, "NUL"),
+    "UTF-16 without its mark": ("venta\tventas_productos\n1\t1\n".encode("utf-16-le"), 1, "charset=utf-16"),
+    "half a character in a cell that nobody reads": (
+        b"venta;ventas_productos;id\n1;1;\xed\xa0\x80\n",
+        2,
+        "no está en UTF-8",
     ),
     "a NUL": (table("1;1;;\0", head="venta;ventas_productos;creacion;id"), 2, "NUL"),
     "half a unit at the end": (

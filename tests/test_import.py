@@ -132,7 +132,7 @@ def test_every_bad_line_is_named(ana, untouched):
         (HEAD + b"1,1\n1,1,1\n1\n", [(3, "cuerpo"), (4, "cuerpo")]),
         (HEAD + b'"1,1\n', [(2, "cuerpo")]),
         (HEAD + b'"1"2,1\n', [(2, "cuerpo")]),
-        (HEAD + b"1\x00,1\n", [(2, "venta")]),
+        (HEAD + b"1\x00,1\n", [(2, "cuerpo")]),
         (HEAD + b"1,1\n\xe91,1\n", [(3, "cuerpo")]),
         (b"venta;ventas_productos\n1;1\n0,1;1\n", [(3, "venta")]),
         (b"venta,importe\n1,1\n", [(1, "importe"), (1, "ventas_productos")]),

@@ -71,7 +71,7 @@ def test_a_charset_is_what_the_request_names(beto):
     assert said == {
         "linea": 2,
         "campo": "cuerpo",
-        "mensaje": "no está en UTF-8; ¿es windows-1252? Diga el charset del archivo",
+        "mensaje": "no está en UTF-8; ¿es windows-1252? Se lee con charset=windows-1252 en el Content-Type",
     }
     body = problem(send(beto, data, "text/csv; charset=koi8-r"), 415, "tipo_de_contenido")
     assert body["detail"].startswith("El charset debe ser uno de: utf-8, ")

@@ -81,6 +81,16 @@ def test_every_bad_line_is_told_and_nothing_imported(run, rows, beto, tmp_path, 
     assert rows("SELECT count(*) FROM venta") == [(0,)]
 
 
+def test_a_refusal_names_the_option_that_would_read_the_file(run, beto, tmp_path, capsys):
+    file = tmp_path / "planilla.csv"
+    file.write_bytes(b"venta;ventas_productos;creacion\n1.500,00;1;31/01/2026\n1;1;\x80\n")
+
+    assert run("import", file, "--user", "beto") == 1
+    told = capsys.readouterr().err.lower()
+    options = ["--decimal coma", "--fecha dma", "--charset windows-1252"]
+    assert [option for option in options if f"se lee con {option}\n" in told] == options
+
+
 def test_a_simulation_changes_nothing(run, rows, beto, sales):
     assert run("import", sales, "--user", "beto", "--simulate") == 0
     assert rows("SELECT count(*) FROM venta") == [(0,)]

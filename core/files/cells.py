@@ -17,20 +17,22 @@ Cell = int | str
 Read = Callable[[str], Cell]
 
 DIGITS = 19
-SPACES = " \u00a0\u202f"
+SPACES = " \u00a0\u2009\u202f"
+# Of the currencies of Spanish-speaking countries, as their spreadsheets write them.
+SIGN = r"(?:[$€₡₲£]|S/\.?|Bs\.?|Gs\.?|Q|L\.?|C\$|B/\.?|RD\$|\$U)"
 _GROUPS: dict[Decimal, str] = {"coma": rf"[.{SPACES}]", "punto": rf"[,{SPACES}]"}
 AMOUNTS = {
     decimal: re.compile(
-        rf"(?:[$€₡₲£][{SPACES}]*)?"
+        rf"(?:{SIGN}[{SPACES}]*)?"
         rf"(?P<units>[0-9]{{1,16}}|[0-9]{{1,3}}(?P<group>{group})[0-9]{{3}}(?:(?P=group)[0-9]{{3}}){{0,4}})"
         rf"(?:{re.escape(DECIMALS[decimal])}(?P<cents>[0-9]{{1,2}}))?"
-        rf"(?:[{SPACES}]*[$€₡₲£])?"
+        rf"(?:[{SPACES}]*{SIGN})?"
     )
     for decimal, group in _GROUPS.items()
 }
 DATE = re.compile(
     r"(?P<first>[0-9]{1,2})(?P<mark>[/.-])(?P<second>[0-9]{1,2})(?P=mark)(?P<year>[0-9]{4}|[0-9]{2})"
-    r"(?:[T ] *(?P<hour>[0-9]{1,2}):(?P<clock>[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)"
+    r"(?:(?:T|,? ) *(?P<hour>[0-9]{1,2}):(?P<clock>[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?)"
     rf"(?:[{SPACES}]?(?P<half>[aApP])\.?[{SPACES}]?[mM]\.?)?(?P<offset> ?[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
 )
 AMOUNT_EXAMPLES: dict[Decimal, str] = {"coma": "1.500,50", "punto": "1,500.50"}
@@ -107,8 +109,8 @@ def amount(cell: str, decimal: Decimal) -> Cell:
 
 
 def whole(cell: str, decimal: Decimal) -> Cell:
-    """A whole number, which may be grouped and have a fraction of zeros."""
-    if cell.isdigit():
+    """A whole number, which may be grouped and have a fraction of zeros; money, with its sign, is none."""
+    if cell.isdigit() or not (cell[:1] + cell[-1:]).isdigit():
         return digits(cell)
     cents = amount(cell, decimal)
     return cents // 100 if isinstance(cents, int) and cents % 100 == 0 else cell
@@ -138,7 +140,8 @@ def moment(cell: str, fecha: Fecha) -> str:
 
 def wanted(kind: Kind, cell: str, dialect: Dialect) -> str:
     """How a cell that its dialect does not read should look; empty where it reads it, or has no way of its own."""
-    if reader(kind, dialect)(cell.strip()) != cell.strip():
+    cell = cell.strip()
+    if not cell or reader(kind, dialect)(cell) != cell:
         return ""
     if kind == "amount" and dialect.decimal:
         return f"debe ser un importe como {AMOUNT_EXAMPLES[dialect.decimal]}"
@@ -148,19 +151,19 @@ def wanted(kind: Kind, cell: str, dialect: Dialect) -> str:
 
 
 def hint(kind: Kind, cell: str, dialect: Dialect) -> str:
-    """Which parameter would read a cell that was not; empty when none would."""
+    """Which option would read a cell that was not; empty when none would."""
     cell = cell.strip()
     if reader(kind, dialect)(cell) != cell:
         return ""
-    would: list[str] = []
+    would: list[tuple[str, str]] = []
     if kind == "moment":
-        would = [f"fecha={fecha}" for fecha in get_args(Fecha) if moment(cell, fecha) != cell]
+        would = [("fecha", fecha) for fecha in get_args(Fecha) if moment(cell, fecha) != cell]
     elif kind != "text":
         read = amount if kind == "amount" else whole
-        would = [f"decimal={decimal}" for decimal in DECIMALS if read(cell, decimal) != cell]
-    said = {f"fecha={dialect.fecha}", f"decimal={dialect.decimal}"}
-    would = [parameter for parameter in would if parameter not in said]
-    return f"; se lee con {' o '.join(would)}" if would else ""
+        would = [("decimal", decimal) for decimal in DECIMALS if read(cell, decimal) != cell]
+    said = ("fecha", dialect.fecha), ("decimal", dialect.decimal)
+    options = [dialect.say(*option) for option in would if option not in said]
+    return f"; se lee con {' o '.join(options)}" if options else ""
 
 
 def writer(kind: Kind, dialect: Dialect) -> Callable[[str], str] | None:

@@ -1,5 +1,6 @@
 """How a table file writes what it holds: its charset, separator, amounts and dates."""
 
+from collections.abc import Callable
 from datetime import UTC, tzinfo
 from typing import Literal
 
@@ -33,7 +34,8 @@ class Dialect(Struct, frozen=True):
 
     `decimal` says that amounts are in units, with that mark before the cents; without it they are whole cents.
     `fecha` is the order of day, month and year; without it times are RFC 3339. `zone` is that of times without an
-    offset. `separador` and `bom` are for a file that is written."""
+    offset. `separador` and `bom` are for a file that is written. `say` is how a person gives one of these, by its name
+    and value: `decimal=coma`, or `--decimal coma`."""
 
     charset: str = "utf-8"
     separador: Separador = "coma"
@@ -41,6 +43,7 @@ class Dialect(Struct, frozen=True):
     fecha: Fecha | None = None
     zone: tzinfo = UTC
     bom: bool = False
+    say: Callable[[str, str], str] = "{}={}".format
 
     @property
     def plain(self) -> bool:

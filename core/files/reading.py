@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Generic, TypeVar, cast
+from unicodedata import combining, normalize
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,7 @@ Error = dict[str, object]
 NOT_JSON: Error = {"campo": "cuerpo", "mensaje": "no es JSON (RFC 8259) en UTF-8"}
 WORKBOOK = "es un libro de una planilla de cálculo: guárdelo como CSV y envíe ese archivo"
 STRAY = "tiene un carácter NUL o una marca BOM en medio: ¿son dos archivos unidos?"
+NULL, EMPTY = " o null", " o una celda vacía"  # how JSON and a table leave a value out
 
 encode = msgspec.json.Encoder().encode
 
@@ -136,12 +138,12 @@ class Csv(Reader[Row]):
         if self.refusals.hopeless:
             return
         text = data.decode(errors="replace")
-        stray = "\0" in text or "\ufeff" in text
+        spoiled = bool(self._spoiled(text))
         for records in self._records.read(text, last=last):
             if records and not self._header:
                 self._read_header(*records.pop(0))
             if not self.refusals.hopeless:
-                good = None if stray else self._convert_all(records)
+                good = None if spoiled else self._convert_all(records)
                 yield from self._convert_each(records) if good is None else good
             if self.refusals.hopeless:
                 return
@@ -150,14 +152,21 @@ class Csv(Reader[Row]):
             self.refusals.refuse(self.line, f"falta la cabecera: {','.join(self._columns)}")
 
     def _read_header(self, line: int, cells: list[str]) -> None:
-        names = [cell.strip().lower() for cell in cells]
-        while names and not names[-1]:
-            names.pop()
-        known = self._columns
-        if {NOT_TEXT, "\0"} & set("".join(names)):
-            self.refusals.refuse(line, self._not_text(), hopeless=True)
+        text = "".join(cells)
+        if spoiled := self._spoiled(text):
+            mensaje = f"tiene caracteres NUL{self._perhaps('utf-16')}" if "\0" in text else spoiled
+            self.refusals.refuse(line, mensaje, hopeless=True)
             return
-        wrong = {name: f"no es una columna; son: {', '.join(known)}" for name in names if name not in known}
+        written = [cell.strip() for cell in cells]
+        while written and not written[-1]:
+            written.pop()
+        names = [_plain(cell) for cell in written]
+        known = self._columns
+        wrong = {
+            cell or f"columna {n}": f"no es una columna; son: {', '.join(known)}"
+            for n, (cell, name) in enumerate(zip(written, names, strict=True), 1)
+            if name not in known
+        }
         wrong |= {name: "es una columna repetida" for name in known if names.count(name) > 1}
         wrong |= {
             name: "falta esta columna"
@@ -186,19 +195,17 @@ class Csv(Reader[Row]):
     def _convert_each(self, records: list[Record]) -> Iterator[tuple[int, Row]]:
         """The good rows; the others are refused."""
         for line, cells in records:
-            if row := self._convert(line, cells):
-                if any("\0" in cell or "\ufeff" in cell for cell in cells):
-                    self.refusals.refuse(line, STRAY)
-                else:
-                    yield line, row
+            if spoiled := self._spoiled("".join(cells)):
+                self.refusals.refuse(line, spoiled)
+            elif row := self._convert(line, cells):
+                yield line, row
             if self.refusals.hopeless:
                 return
 
     def _convert(self, line: int, cells: list[str]) -> Row | None:
         names = len(self._header)
         if len(cells) != self._width and (len(cells) < names or any(map(str.strip, cells[names:]))):
-            mensaje = f"debe tener {names} columnas, como la cabecera; tiene {len(cells)}"
-            self.refusals.refuse(line, self._not_text() if NOT_TEXT in "".join(cells) else mensaje)
+            self.refusals.refuse(line, f"debe tener {names} columnas, como la cabecera; tiene {len(cells)}")
             return None
         values = {name: read(cell) for (name, read), cell in zip(self._readers, cells, strict=False) if cell}
         try:
@@ -211,9 +218,6 @@ class Csv(Reader[Row]):
             return None
 
     def _refuse_cells(self, line: int, cells: list[str], values: dict[str, Any]) -> None:
-        if NOT_TEXT in "".join(cells):
-            self.refusals.refuse(line, self._not_text())
-            return
         explained = self.explain(line, encode(values))
         written = {
             column.name: (column.kind, cell) for column, cell in zip(self._header, cells, strict=False)
@@ -221,12 +225,24 @@ class Csv(Reader[Row]):
         for error in explained if isinstance(explained, list) else []:
             campo = str(error["campo"])
             kind, cell = written.get(campo, ("text", ""))
-            mensaje = wanted(kind, cell, self._dialect) or error["mensaje"]
+            mensaje = wanted(kind, cell, self._dialect) or str(error["mensaje"]).replace(NULL, EMPTY)
             self.refusals.refuse(line, f"{mensaje}{hint(kind, cell, self._dialect)}", campo)
 
-    def _not_text(self) -> str:
-        other = "; ¿es windows-1252? Diga el charset del archivo" if self._text.charset == "utf-8" else ""
-        return f"no está en {self._text.charset.upper()}{other}"
+    def _spoiled(self, text: str) -> str:
+        """What is wrong with a text of which something is no text; empty when all is."""
+        if NOT_TEXT in text:
+            return f"no está en {self._text.charset.upper()}{self._perhaps('windows-1252')}"
+        return STRAY if "\0" in text or "\ufeff" in text else ""
+
+    def _perhaps(self, charset: str) -> str:
+        """What to try with a file that names no charset."""
+        said = self._text.charset != "utf-8"
+        return "" if said else f"; ¿es {charset}? Se lee con {self._dialect.say('charset', charset)}"
+
+
+def _plain(name: str) -> str:
+    """A column's name, however its letter case and accents were written."""
+    return "".join(letter for letter in normalize("NFD", name.lower()) if not combining(letter))
 
 
 def _in_order(row: type[Row], names: list[str]) -> type[Row]:

@@ -35,7 +35,7 @@ class CsvRecords:
             good = True
             try:
                 for cells in reader:
-                    if cells and (cells[0] or any(cell.strip() for cell in cells)):
+                    if cells and (cells[0].strip() or any(cell.strip() for cell in cells)):
                         records.append((self.line + done, cells))
                     done = begin + reader.line_num
             except csv.Error:
