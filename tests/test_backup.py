@@ -162,6 +162,14 @@ def test_the_sequences_can_be_moved_past_their_tables(database: str) -> None:
         connection.execute(SALE, [2])
 
 
+def test_it_moves_every_sequence_that_there_is(database: str) -> None:
+    guard.apply(database, say=lambda line: None)
+    [script] = re.findall(r"```sql\n(.*?)```", UPGRADES, re.DOTALL)
+    with psycopg.connect(database) as connection:
+        all_of_them = connection.execute("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'")
+        assert set(re.findall(r"setval\('(\w+)'", script)) == {name for (name,) in all_of_them}
+
+
 @pytest.mark.slow
 @ON_EACH
 def test_the_log_brings_back_a_point_in_time(version: Path | None, folder: Path) -> None:
