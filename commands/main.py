@@ -10,7 +10,19 @@ from functools import partial
 from msgspec import structs
 from uvicorn.config import STARTUP_FAILURE
 
-from commands import accounts, check, fresh, migrate, odd_names, queries, retention, seed, serve, transfer
+from commands import (
+    accounts,
+    check,
+    fresh,
+    migrate,
+    odd_names,
+    queries,
+    retention,
+    seed,
+    serve,
+    sums,
+    transfer,
+)
 from commands.errors import complain
 from core.local.embedded import EmbeddedPostgresError, temporary_postgres
 from core.migrating.migrations import MigrationError
@@ -64,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         file = commands.add_parser(name, help=summary)
         transfer.add_arguments(file, name)
         file.set_defaults(run=partial(_transfer, name))
+    summing = commands.add_parser("resumen", help="sum sales by day, week, month or user")
+    sums.add_arguments(summing)
+    summing.set_defaults(run=_resumen)
     statements = commands.add_parser("queries", help="show every SQL statement, and its plan")
     queries.add_arguments(statements)
     statements.set_defaults(run=partial(_queries, commands.choices))
@@ -140,6 +155,11 @@ def _odd_names(settings: Settings, chosen: argparse.Namespace) -> int:
 def _transfer(command: str, settings: Settings, chosen: argparse.Namespace) -> int:
     with _migrated(settings, start.database_url(settings)) as url:
         return transfer.run(command, chosen, structs.replace(settings, database_url=url))
+
+
+def _resumen(settings: Settings, chosen: argparse.Namespace) -> int:
+    with _migrated(settings, start.database_url(settings)) as url:
+        return sums.run(chosen, structs.replace(settings, database_url=url))
 
 
 def _queries(commands: Iterable[str], settings: Settings, chosen: argparse.Namespace) -> int:

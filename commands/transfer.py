@@ -5,28 +5,24 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from datetime import date, datetime
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, get_args
 from zoneinfo import ZoneInfo
 
+from commands import sales
 from commands.errors import CommandError, complain
 from commands.progress import Bar
-from core import zones
-from core.database.database import open_database
-from core.database.executors import Transaction
-from core.files.dialect import CHARSETS, DECIMALS, SEPARATORS, Dialect, Fecha, Formato
+from core.files.dialect import CHARSETS, Dialect, Fecha, Formato
 from core.files.refusals import InvalidFile
 from core.files.writing import dressed
-from core.instants import DAY_LENGTH, Dates, end_of, moment
+from core.instants import Dates
 from core.problems import Problem
 from core.process.settings import Settings
-from sql import usuarios, ventas_export, ventas_import, ventas_list
+from sql import ventas_export, ventas_import, ventas_list
 from sql.ventas_import import Renglon, Terms, open_renglones
 from sql.ventas_list import SaleFilters
 
-MOMENT = "a day like 2026-01-31 or a time like 2026-01-31T10:00:00-03:00"
 IMPORT = """\
 Import the sales of a CSV or NDJSON file: all of them, or none. Each bad line is told.
 
@@ -57,17 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument(
         "--format", choices=("csv", "ndjson"), help="what the file's name says, unless given: csv or ndjson"
     )
-    parser.add_argument(
-        "--zona",
-        type=_zone,
-        metavar="ZONE",
-        help="whose midnight ends a day, e.g. America/Argentina/Buenos_Aires; TIMEZONE unless given",
-    )
-    parser.add_argument(
-        "--decimal",
-        choices=tuple(DECIMALS),
-        help="amounts are in units, with a decimal comma (1.500,00) or point (1,500.00); without it, whole cents",
-    )
+    sales.add_zone(parser)
+    sales.add_decimal(parser)
     parser.add_argument(
         "--fecha",
         choices=get_args(Fecha),
@@ -86,16 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
         )
     else:
         parser.description = EXPORT
-        parser.add_argument("--user", metavar="USERNAME", help="only this user's sales")
-        parser.add_argument(
-            "--since", metavar="TIME", help="only sales from this day or time on: 2026-01-31, or RFC 3339"
-        )
-        parser.add_argument(
-            "--until", metavar="TIME", help="only sales up to this day, included, or before this time"
-        )
-        parser.add_argument(
-            "--separador", choices=tuple(SEPARATORS), default="coma", help="what separates the cells of a CSV"
-        )
+        sales.add_selection(parser)
+        sales.add_separator(parser)
         parser.add_argument("--bom", action="store_true", help="begin with a byte order mark, as Excel wants")
 
 
@@ -147,13 +126,13 @@ async def _import(
         raise CommandError("--decimal and --fecha are for CSV only")
     done, doing = ("checked", "checking") if arguments.simulate else ("imported", "inserting")
     with _source(arguments.file) as source, Bar(os.fstat(source.fileno()).st_size, f"{doing} them") as bar:
-        async with _transaction(settings.database_url) as tx:
+        async with sales.transaction(settings.database_url) as tx:
             dates = Dates.up_to_now(settings.first_sale, zone)
             loaded = await ventas_import.load(
                 tx.connection,
                 chunks(),
                 open_renglones(formato, dialect),
-                Terms(await _user_id(tx, arguments.user), may_write_others=True, dates=dates),
+                Terms(await sales.user_id(tx, arguments.user), may_write_others=True, dates=dates),
                 simulate=arguments.simulate,
                 progress=lambda rows: bar.show(read, rows),
             )
@@ -173,10 +152,12 @@ async def _export(
     if formato == "ndjson" and (not dialect.plain or dialect.bom):
         raise CommandError("--separador, --decimal, --fecha and --bom are for CSV only")
     rows = -1 if formato == "csv" else 0  # the header is not a sale
-    async with _transaction(settings.database_url) as tx:
-        user_id = await _user_id(tx, arguments.user)
-        since, until = _since(arguments.since, zone), _until(arguments.until, zone)
-        filters = SaleFilters(usuario_id=user_id, desde=since, hasta=until)
+    async with sales.transaction(settings.database_url) as tx:
+        filters = SaleFilters(
+            usuario_id=await sales.user_id(tx, arguments.user),
+            desde=sales.since(arguments.since, zone),
+            hasta=sales.until(arguments.until, zone),
+        )
         with Bar(await ventas_list.estimate(tx, filters)) as bar, _target(arguments.file) as target:
             exported = ventas_export.export(tx.connection, filters, formato)
             async with aclosing(dressed(exported, Renglon, dialect)) as blocks:
@@ -186,21 +167,6 @@ async def _export(
                     bar.show(rows, rows)
             target.flush()
             bar.finish(f"{rows:,} sales exported")
-
-
-@asynccontextmanager
-async def _transaction(url: str) -> AsyncIterator[Transaction]:
-    async with open_database(url, pool_min=0, pool_max=1, prepare=False) as db, db.transaction() as tx:
-        yield tx
-
-
-async def _user_id(tx: Transaction, username: str | None) -> int | None:
-    if username is None:
-        return None
-    user = await usuarios.credentials(tx, username)
-    if user is None:
-        raise CommandError(f"there is no user {username}")
-    return user.id
 
 
 @contextmanager
@@ -229,28 +195,6 @@ def _target(file: str) -> Iterator[BinaryIO]:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return zones.zone(name)
-    except zones.UnknownZone as unknown:
-        near = " or ".join(unknown.near) or "America/Argentina/Buenos_Aires"
-        raise argparse.ArgumentTypeError(f"the IANA name of a zone is wanted, such as {near}") from None
-
-
-def _since(text: str | None, zone: ZoneInfo) -> datetime | None:
-    """From when on: a day begins at its midnight. Raises CommandError."""
-    try:
-        return None if text is None else moment(text, zone)
-    except ValueError:
-        raise CommandError(f"{text}: {MOMENT} is wanted") from None
-
-
-def _until(text: str | None, zone: ZoneInfo) -> datetime | None:
-    """Until when: a day counts whole. Raises CommandError."""
-    since = _since(text, zone)
-    return end_of(date.fromisoformat(text), zone) if text and len(text) == DAY_LENGTH else since
 
 
 def _failed(reason: object) -> int:

@@ -1,6 +1,6 @@
 """Sums of sales: by day, week or month of a zone's calendar, or by user."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta
@@ -10,8 +10,6 @@ from core.http.answers import Reply
 from core.http.endpoint import endpoint
 from core.http.request import Request
 from core.http.validation import Query
-from core.instants import end_of
-from core.periods import periods
 from core.problems import CROWDED, FORBIDDEN, invalid, invalid_fields
 from handlers.days import Desde, Hasta, Zona, end, first_moment, zone_of
 from handlers.keyset_pages import PAGE, Despues, Limit, make_cursor, page_headers, read_cursor
@@ -58,16 +56,16 @@ async def show(request: Request, query: SummaryQuery) -> Reply[list[Suma]]:
         async with reading(request.services, heavy=True) as db:
             if query.por == "usuario":
                 return await _sellers(request, query, db, usuario_id, desde, hasta)
-            if desde is None:
-                since = request.services.settings.first_sale
-                desde = await ventas_sums.first(db, usuario_id=usuario_id, since=since)
-            if desde is None:
-                return Reply([])
-            today = datetime.now(zone).date()
-            hasta = hasta or end_of(today, zone) or datetime.max.replace(tzinfo=UTC)
-            named = periods(query.por, desde, hasta, zone)
-            bounds = {"desde": desde, "hasta": hasta}
-            return Reply(await ventas_sums.by_period(db, named, usuario_id=usuario_id, **bounds))
+            sums = await ventas_sums.by_period(
+                db,
+                query.por,
+                zone,
+                usuario_id=usuario_id,
+                since=request.services.settings.first_sale,
+                desde=desde,
+                hasta=hasta,
+            )
+            return Reply(sums)
     except TooManyRows:
         raise invalid("desde", f"da más de {MOST_ROWS} filas: acorte el lapso o sume por mes") from None
 

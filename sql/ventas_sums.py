@@ -1,8 +1,7 @@
 """Sums of venta: by period, or by user."""
 
 import asyncio
-from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from itertools import islice
 from typing import Annotated, Any, TypeVar
@@ -10,6 +9,8 @@ from typing import Annotated, Any, TypeVar
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from core.database.database import Runner
+from core.instants import end_of
+from core.periods import Unidad, periods
 
 T = TypeVar("T")
 
@@ -18,7 +19,7 @@ MOST_EXACT = 2**53 - 1  # beyond it, JavaScript's numbers are not every integer'
 NOTHING = (0, 0, 0)
 
 Total = (
-    Annotated[int, Meta(ge=0, le=MOST_EXACT)]
+    Annotated[int, Meta(ge=0, le=MOST_EXACT, extra={"cell": "amount"})]
     | Annotated[
         str,
         Meta(pattern="^[0-9]{16,}$", description="the digits of a sum above 2^53 - 1, 9007199254740991"),
@@ -142,17 +143,25 @@ async def first(db: Runner, *, usuario_id: int | None, since: datetime) -> datet
 
 async def by_period(
     db: Runner,
-    periods: Iterable[tuple[date, datetime]],
+    unidad: Unidad,
+    zone: tzinfo,
     *,
     usuario_id: int | None,
-    desde: datetime,
-    hasta: datetime,
+    since: datetime,
+    desde: datetime | None,
+    hasta: datetime | None,
 ) -> list[Suma]:
-    """The sums of each period, given by its name and its beginning, of sales in `desde` <= creacion < `hasta`.
+    """The sums of each day, week or month in `zone`, of sales in `desde` <= creacion < `hasta`.
 
+    Unless given, these are the first sale from `since` on, without which there are no sums, and the end of today.
     Raises TooManyRows."""
+    desde = desde or await first(db, usuario_id=usuario_id, since=since)
+    if desde is None:
+        return []
+    hasta = hasta or end_of(datetime.now(zone).date(), zone) or datetime.max.replace(tzinfo=UTC)
     # Thousands of days take a while: in a thread, the event loop goes on meanwhile.
-    known = _checked(await asyncio.to_thread(list, islice(periods, MOST_ROWS + 1)))
+    spans = islice(periods(unidad, desde, hasta, zone), MOST_ROWS + 1)
+    known = _checked(await asyncio.to_thread(list, spans))
     sql = OF_ALL_BY_PERIOD if usuario_id is None else OF_USER_BY_PERIOD
     bounds = _owner(usuario_id) | {"desde": desde, "hasta": hasta}
     sold = await db.many(_numbered, sql, begins=[begin for _, begin in known], **bounds) if known else []
