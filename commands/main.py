@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Python would complain again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print("error: nobody reads the output any more", file=sys.stderr)
+        complain("nobody reads the output any more")
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

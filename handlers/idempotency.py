@@ -117,7 +117,7 @@ def _created(endpoint: Endpoint, respuesta: str, prefix: str) -> Guardada:
 def _again(first: Guardada, huella: bytes) -> Answer:
     """The first answer. Raises Problem 422 when it was another request's."""
     if first.huella != huella:
-        raise _reused()
+        raise Problem(KEY_REUSED, "Esta Idempotency-Key ya se usó con otra petición")
     return _unpack(first)
 
 
@@ -200,16 +200,15 @@ async def _opened(request: Request, first: Guardada) -> Answer:
     """The sealed answer. Raises Problem 422 when it was another request's, or the server's secret was changed twice."""
     body = request.services.vault.open(_sealed_for(request, await _fingerprint(request)), first.cuerpo)
     if body is None:
-        raise _reused()
+        detail = (
+            "Esta Idempotency-Key ya se usó con otra petición, o su respuesta ya no se puede leer: use otra"
+        )
+        raise Problem(KEY_REUSED, detail)
     return _unpack(structs.replace(first, cuerpo=body))
 
 
 def _sealed_for(request: Request, huella: bytes) -> str:
     return f"respuesta {request.caller.id} {huella.hex()}"
-
-
-def _reused() -> Problem:
-    return Problem(KEY_REUSED, "Esta Idempotency-Key ya se usó con otra petición")
 
 
 def _unpack(first: Guardada) -> Answer:

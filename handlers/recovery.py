@@ -84,9 +84,7 @@ async def reset(request: Request, sent: NewPassword) -> Answered:
             notice=services.mail is not None,
             accion="password_restablecido",
         )
-        if (
-            not owner.estado
-        ):  # until now nobody had shown that the correo is theirs, and whoever made keys may be another
+        if not owner.estado:  # nobody had shown yet whose the correo is: another may have made the keys
             await llaves.revoke(
                 tx, link.usuario_id, request.origin, notice=services.mail is not None, reversible=True
             )

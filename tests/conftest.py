@@ -49,6 +49,7 @@ ROLES = CHECKOUT / "docs" / "roles.sql"
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # one, for all: making it takes longer than most tests
 
 SLOWEST_FILES = 20
+SEEN = "answers/seen"  # in pytest's cache: what the fast part of the suite saw, for the slow part
 
 OTHER_POSTGRESQLS = [
     pytest.param(path, id=path.parent.name, marks=pytest.mark.slow)
@@ -289,6 +290,12 @@ def browser(chromium: Any, api: httpx.Client) -> Iterator[Any]:
 
 
 @pytest.fixture
+def page(browser: Any) -> Any:
+    """A page of that browser, still empty."""
+    return browser.new_page()
+
+
+@pytest.fixture
 def ana(api: httpx.Client) -> Iterator[httpx.Client]:
     """The admin: the first to register."""
     with member(api, "ana") as client:
@@ -479,17 +486,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """After the whole suite: an answer that is documented and never seen is a failure."""
+    """After the whole suite, or both its parts: an answer that is documented and never seen is a failure."""
     config = session.config
     if hasattr(config, "workeroutput"):  # one of several processes: the first one judges
         config.workeroutput["seen"] = answers.seen()
         return
-    whole = (
-        config.args_source is config.ArgsSource.TESTPATHS
-        and not config.option.keyword
-        and not config.option.markexpr
-    )
-    if whole and not session.exitstatus and (unseen := answers.unseen()):
+    if config.args_source is not config.ArgsSource.TESTPATHS or config.option.keyword or session.exitstatus:
+        return
+    if config.option.markexpr == "not slow":
+        config.cache.set(SEEN, answers.seen())
+        return
+    fast = config.cache.get(SEEN, None) if config.option.markexpr == "slow" else []
+    if fast is None or config.option.markexpr not in ("", "slow"):
+        return
+    answers.see(fast)
+    if unseen := answers.unseen():
         print("\n\nDocumented, but no test has seen it:", *unseen, sep="\n  ")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -13,11 +13,6 @@ def api(connect, postbox):
     return connect(MAIL_URL=postbox.url)
 
 
-@pytest.fixture
-def page(browser):
-    return browser.new_page()
-
-
 def _send(page, operation: str, *, link: str | None = None, file: bytes | None = None) -> str:
     """Tries an operation out, opened by a click on it, or on the introduction's link; returns status and body."""
     block = page.locator(f"#{operation}")

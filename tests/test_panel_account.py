@@ -17,11 +17,6 @@ def api(connect, postbox):
     return connect(MAIL_URL=postbox.url)
 
 
-@pytest.fixture
-def page(browser):
-    return browser.new_page()
-
-
 def _change(page, password):
     form = page.get_by_label("Correo", exact=True).locator("form")
     form.get_by_label("Correo nuevo").fill(NEW)

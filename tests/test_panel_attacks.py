@@ -10,11 +10,6 @@ pytestmark = pytest.mark.slow
 MARKUP = "<img src=x onerror=alert(1)>"
 
 
-@pytest.fixture
-def page(browser):
-    return browser.new_page()
-
-
 def test_markup_in_names_and_addresses_is_only_text(page, ana, carla):
     """Nothing of it runs: the policy would be heard to refuse it."""
     hostile = {"nombre": MARKUP, "apellido": "</script><script>alert(1)</script>", "direccion": MARKUP}

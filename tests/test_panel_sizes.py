@@ -21,11 +21,6 @@ CUT = """() => [...document.querySelectorAll(".sums dd.strong")].filter((figure)
 }).map((figure) => figure.textContent)"""
 
 
-@pytest.fixture
-def page(browser):
-    return browser.new_page()
-
-
 @pytest.mark.parametrize("size", [browsers.PHONE, browsers.DESK, WIDE, PAPER])
 def test_a_large_amount_stands_whole(page, ana, size):
     now = datetime.now(UTC)

@@ -20,11 +20,6 @@ def api(connect, postbox):
     return connect(MAIL_URL=postbox.url)
 
 
-@pytest.fixture
-def page(browser):
-    return browser.new_page()
-
-
 def _sheet(*rows: str) -> dict[str, object]:
     text = "\n".join(["Venta;Ventas_Productos;Creacion", *rows])
     return {"name": "ventas.csv", "mimeType": "text/csv", "buffer": text.encode()}

@@ -17,6 +17,8 @@ class Pipeline(Wire):
     A Sync follows each statement: one that fails changes nothing for those behind it. All that are on their way
     together have `timeout` seconds."""
 
+    END = ExecStatus.PIPELINE_SYNC
+
     def __init__(self, connection: psycopg.AsyncConnection[Any], **options: Any) -> None:
         super().__init__(connection, **options)
         self._behind: deque[Tell] = deque()
@@ -46,20 +48,6 @@ class Pipeline(Wire):
             self._flush()
         except psycopg.Error as error:
             self._loop.call_soon(self._lose, error)
-
-    def _read(self) -> None:
-        try:
-            self._pgconn.consume_input()
-            while self.busy and not self._pgconn.is_busy():
-                result = self._pgconn.get_result()
-                if result is None:
-                    continue
-                if result.status == ExecStatus.PIPELINE_SYNC:
-                    self._finish()
-                elif self._result is None or self._result.status != ExecStatus.FATAL_ERROR:
-                    self._result = result
-        except psycopg.Error as error:
-            self._lose(error)
 
     def _finish(self) -> None:
         """Tells the first that is awaited what its statement came to."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 from psycopg.adapt import Transformer
@@ -27,6 +27,10 @@ class Wire:
     Parameters go as text, their types are the statement's; results come back binary. With `prepare`, a statement is
     parsed once, beforehand. The result goes to a callback, which costs less than to wake a task. `closed` is called
     once the connection is."""
+
+    END: ClassVar[ExecStatus | None] = (
+        None  # the status of the result behind an answer, which ends it; here there is none
+    )
 
     def __init__(
         self,
@@ -145,13 +149,12 @@ class Wire:
     def _read(self) -> None:
         try:
             self._pgconn.consume_input()
-            while not self._pgconn.is_busy():
+            while self._tell and not self._pgconn.is_busy():
                 result = self._pgconn.get_result()
-                if result is None:
+                if (result and result.status) == self.END:
                     self._finish()
-                    return
                 # The rows come before their COMMIT, which may yet fail: an error outweighs them.
-                if self._result is None or self._result.status != ExecStatus.FATAL_ERROR:
+                elif result and (self._result is None or self._result.status != ExecStatus.FATAL_ERROR):
                     self._result = result
         except psycopg.Error as error:
             self._lose(error)
