@@ -226,7 +226,7 @@ async def test_a_locked_row_holds_up_only_its_own_asker(opened: Open, users: lis
 
 async def test_a_read_whose_connection_dies_is_repeated(db: Database, rows: Rows) -> None:
     slow = [asyncio.ensure_future(db.gather(int, SLEEP, ms=200)) for _ in range(3)]
-    await until(lambda: kill(rows, "%unnest%"))
+    await until(lambda: kill(rows, "%unnest%", asleep=True))
 
     assert await asyncio.gather(*slow) == [200] * 3
 
@@ -235,7 +235,7 @@ async def test_a_change_whose_connection_dies_is_not_repeated(
     db: Database, rows: Rows, users: list[int]
 ) -> None:
     slow = [asyncio.ensure_future(db.gather(int, SLEEP_THEN_SELL, owner=owner)) for owner in users[:3]]
-    await until(lambda: kill(rows, "%sold%"))
+    await until(lambda: kill(rows, "%sold%", asleep=True))
 
     found = await outcomes(*slow)
 
@@ -341,13 +341,15 @@ async def test_nobody_gets_anothers_answer_while_connections_die(
     assert len(sold) <= 2500
 
 
-def kill(rows: Rows, query: str) -> list[tuple[Any, ...]]:
-    """Ends the connections of this database that last ran such a query."""
+def kill(rows: Rows, query: str, *, asleep: bool = False) -> list[tuple[Any, ...]]:
+    """Ends the connections of this database that last parsed or ran such a query, or that are `asleep` within it."""
     return rows(
         """
         SELECT pg_terminate_backend(pid)
           FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE %s
+           AND (NOT %s OR wait_event = 'PgSleep')
         """,
         query,
+        asleep,
     )

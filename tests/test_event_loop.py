@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -17,9 +16,7 @@ from background import budget
 
 pytestmark = pytest.mark.slow
 
-HELD_SECONDS = (
-    0.05 if sys.gettrace() is None else 0.1
-)  # the tracer that measures coverage takes as much again
+HELD_SECONDS = 0.05
 LONG = "ñandú " * 300_000
 
 

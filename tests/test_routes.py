@@ -110,7 +110,7 @@ async def test_a_node_that_says_nothing_is_told_to_those_who_ask_it(opened: Open
 
 async def test_reads_whose_connection_dies_are_repeated(db: Database, rows: Rows) -> None:
     slow = [asyncio.ensure_future(db.gather(int, MANY, SLEEP, key=1, ms=200)) for _ in range(3)]
-    await until(lambda: kill(rows, "%pg_sleep(%"))
+    await until(lambda: kill(rows, "%pg_sleep(%", asleep=True))
 
     assert await asyncio.gather(*slow) == [1] * 3
 
@@ -119,7 +119,7 @@ async def test_changes_whose_connection_dies_are_not_repeated(
     db: Database, rows: Rows, users: list[int]
 ) -> None:
     slow = [asyncio.ensure_future(db.gather(int, MANY, SLEEP_THEN_SELL, owner=users[0])) for _ in range(3)]
-    await until(lambda: kill(rows, "%pg_sleep(%"))
+    await until(lambda: kill(rows, "%pg_sleep(%", asleep=True))
 
     assert all(isinstance(error, DatabaseUnavailable) for error in await outcomes(*slow))
     assert rows("SELECT count(*) FROM venta WHERE id > 1000") == [(0,)]
