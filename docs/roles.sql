@@ -106,7 +106,7 @@ GRANT SELECT (usuario_id, tipo, id, correo, clave, creacion, expira, proximo, in
    ON enlace TO ventas_app;
 
 GRANT SELECT (usuario_id, id, tipo, correo, reversible, direccion, creacion, expira, proximo, intentos),
-      INSERT (usuario_id, tipo, correo, reversible, direccion, expira),
+      INSERT (usuario_id, tipo, correo, reversible, direccion, creacion, expira),
       UPDATE (expira, proximo, intentos, enviado, error),
       DELETE
    ON aviso TO ventas_app;
@@ -118,7 +118,7 @@ GRANT SELECT (usuario_id, secreto, sello, creacion, confirmado, paso, codigos),
    ON factor TO ventas_app;
 
 GRANT SELECT,
-      INSERT (usuario_id, nombre, ambitos, huella, expira),
+      INSERT (usuario_id, nombre, ambitos, huella, creacion, expira),
       UPDATE (uso),
       DELETE
    ON llave TO ventas_app;

@@ -31,6 +31,7 @@ async def undo(request: Request, sent: Undo) -> Answered:
     mail = need_mail(services)
     link = read_token(services.keys, "deshacer", sent.token)
     async with services.db.transaction() as tx:
+        await usuarios_change.lock(tx, link.usuario_id)
         undone = await avisos.use(tx, link.usuario_id, link.id)
         if undone is None:
             raise bad_link()

@@ -34,8 +34,8 @@ class Undone(Struct, frozen=True):
 
 
 TOLD = """
-    INSERT INTO aviso (usuario_id, tipo, correo, reversible, direccion, expira)
-    SELECT owner.id, '{tipo}', owner.correo, %(reversible)s, %(address)s, now() + interval '72 hours'
+    INSERT INTO aviso (usuario_id, tipo, correo, reversible, direccion, creacion, expira)
+    SELECT owner.id, '{tipo}', owner.correo, %(reversible)s, %(address)s, owner.momento, now() + interval '72 hours'
       FROM owner
      WHERE %(notice)s
        AND {only_if}
@@ -47,7 +47,9 @@ TOLD = """
 
 
 def told(tipo: Tipo, only_if: str = "true") -> str:
-    """The part of a statement that has its CTE `owner` (id, correo) told of a change, unless they were often today."""
+    """The part of a statement that has its CTE `owner` (id, correo, momento) told of a change, unless they were often
+    today. What a user changes has moments in the order of the changes (clock_timestamp(), read once the user's row is
+    locked): now() may be a wait older, and what it dates would outlive the undoing of the change before it."""
     return TOLD.format(tipo=tipo, only_if=only_if, NOTICES=NOTICES)
 
 
@@ -127,16 +129,11 @@ UPDATE aviso
 
 USE = """
 -- avisos.use: the correo that a link puts back, if it has not ended yet; ends it and the later ones, which may have
--- gone to the person that changed the account; the user's row is locked first; uses usuario_pkey, aviso_pkey
-WITH owner AS (
-    SELECT id
-      FROM usuario
-     WHERE id = %(usuario_id)s
-       FOR NO KEY UPDATE
-), used AS (
+-- gone to the person that changed the account; uses aviso_pkey
+WITH used AS (
     SELECT a.usuario_id, a.correo, a.creacion
       FROM aviso AS a
-     WHERE a.usuario_id = (SELECT id FROM owner)
+     WHERE a.usuario_id = %(usuario_id)s
        AND a.id = %(id)s
        AND a.reversible
        AND a.expira > now()
@@ -196,7 +193,9 @@ async def put_off(db: Runner, mail: Notice, error: str) -> None:
 
 
 async def use(tx: Transaction, usuario_id: int, id: UUID) -> Undone | None:
-    """What the link puts back, or None when it was not good any more; from here on it is not."""
+    """What the link puts back, or None when it was not good any more; from here on it is not.
+
+    In a transaction that holds the user's row, so that it sees every later one."""
     return await tx.one(Undone, USE, usuario_id=usuario_id, id=id)
 
 

@@ -86,7 +86,7 @@ CONFIRM = f"""
 -- factores.confirm: from here on a login needs a code; ends the other sessions, which needed none; recorded, told by
 -- mail and to every process; uses usuario_pkey, factor_pkey, sesion_pkey, aviso_pkey
 WITH owner AS (
-    SELECT u.id, u.correo
+    SELECT u.id, u.correo, clock_timestamp() AS momento
       FROM usuario AS u
       JOIN factor AS f ON f.usuario_id = u.id
      WHERE u.id = %(usuario_id)s
@@ -99,7 +99,7 @@ WITH owner AS (
      WHERE u.id = owner.id
 ), confirmed AS (
     UPDATE factor AS f
-       SET confirmado = now(),
+       SET confirmado = owner.momento,
            paso       = %(paso)s,
            codigos    = %(codigos)s
       FROM owner
@@ -136,7 +136,7 @@ LOG_IN = f"""
 -- factores.log_in: a new session for a code, which is used up by it, recorded; of many at once with one code one gets
 -- it; a recovery code is told of by mail; uses usuario_pkey, factor_pkey, aviso_pkey
 WITH owner AS (
-    SELECT id, rol, correo
+    SELECT id, rol, correo, clock_timestamp() AS momento
       FROM usuario
      WHERE id = %(usuario_id)s
        AND password = %(verified)s
@@ -184,7 +184,7 @@ TELL = f"""
 -- factores.tell: a mail that tells of a recovery code that was used, for a login on a cluster;
 -- uses usuario_pkey, aviso_pkey
 WITH owner AS (
-    SELECT id, correo
+    SELECT id, correo, clock_timestamp() AS momento
       FROM usuario
      WHERE id = %(usuario_id)s
 ), noticed AS ({told("codigo_usado")}
@@ -195,13 +195,16 @@ SELECT 1
 REMOVE = f"""
 -- factores.remove: a password is enough again; recorded, told by mail and to every process; with `verified` only if
 -- that is the user's hash; uses usuario_pkey, factor_pkey, aviso_pkey
-WITH owner AS (
+WITH locked AS (
     SELECT id, correo
       FROM usuario
      WHERE id = %(usuario_id)s
        AND segundo_factor
        AND (%(verified)s::text IS NULL OR password = %(verified)s)
        FOR NO KEY UPDATE
+), owner AS (
+    SELECT id, correo, clock_timestamp() AS momento
+      FROM locked
 ), ended AS (
     UPDATE usuario AS u
        SET segundo_factor = false

@@ -39,16 +39,19 @@ COLUMNS = "id, nombre, ambitos, creacion, expira, uso"
 INSERT = f"""
 -- llaves.insert: a new key, recorded and told by mail, if the password verified a moment ago still is the user's and
 -- they have not too many; uses usuario_pkey, llave_pkey, aviso_pkey
-WITH owner AS (
+WITH locked AS (
     SELECT id, correo
       FROM usuario
      WHERE id = %(usuario_id)s
        AND password = %(verified)s
        AND (SELECT count(*) FROM llave WHERE usuario_id = %(usuario_id)s) < {MOST}
        FOR NO KEY UPDATE
+), owner AS (
+    SELECT id, correo, clock_timestamp() AS momento
+      FROM locked
 ), created AS (
-    INSERT INTO llave (usuario_id, nombre, ambitos, huella, expira)
-    SELECT id, %(nombre)s, %(ambitos)s, %(huella)s, %(expira)s
+    INSERT INTO llave (usuario_id, nombre, ambitos, huella, creacion, expira)
+    SELECT id, %(nombre)s, %(ambitos)s, %(huella)s, momento, %(expira)s
       FROM owner
     RETURNING usuario_id, id
 ), recorded AS (
@@ -95,7 +98,7 @@ REVOKE = f"""
 -- llaves.revoke: ends one of a user's keys, or all; recorded, told by mail and to every process; with `verified` only
 -- if that is the user's hash, with `huella` only the key that has it; uses usuario_pkey, llave_pkey, aviso_pkey
 WITH owner AS (
-    SELECT id, correo
+    SELECT id, correo, clock_timestamp() AS momento
       FROM usuario
      WHERE id = %(usuario_id)s
        AND (%(verified)s::text IS NULL OR password = %(verified)s)

@@ -58,7 +58,8 @@ MOVED_ON = "u.version <> ALL (%(versions)s::bigint[]) OR u.version = ANY (%(othe
 UPDATE = f"""
 -- usuarios_change.update: changes what was sent and records it, ends the sessions and links that it must, has the
 -- owner told by mail, tells every process; not what would leave no admin; after another's change no link leads to an
--- older correo; uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey
+-- older correo; with a password ends the factor that waits to be confirmed;
+-- uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey, factor_pkey
 WITH target AS (
     SELECT u.id, u.rol, u.estado, u.bloqueado, u.correo, {VALORES} AS valores,
            CASE WHEN {MOVED_ON} THEN 'moved_on'
@@ -96,7 +97,8 @@ WITH target AS (
               u.rol <> target.rol AS new_rol,
               target.estado AND %(estado)s IS FALSE AS unverified,
               u.bloqueado AND NOT target.bloqueado AS blocked,
-              target.valores AS antes
+              target.valores AS antes,
+              clock_timestamp() AS momento
 ), compared AS (
     SELECT u.id, u.antes, {VALORES} AS despues
       FROM changed AS u
@@ -114,6 +116,12 @@ WITH target AS (
      USING changed
      WHERE (changed.new_password OR changed.new_correo)
        AND e.usuario_id = changed.id
+), unconfirmed AS (
+    DELETE FROM factor AS f
+     USING changed
+     WHERE changed.new_password
+       AND f.usuario_id = changed.id
+       AND f.confirmado IS NULL
 ), withdrawn AS (
     DELETE FROM aviso AS a
      USING changed
@@ -122,9 +130,9 @@ WITH target AS (
        AND a.usuario_id = changed.id
        AND a.correo <> changed.correo
 ), noticed AS (
-    INSERT INTO aviso (usuario_id, tipo, correo, reversible, direccion, expira)
+    INSERT INTO aviso (usuario_id, tipo, correo, reversible, direccion, creacion, expira)
     SELECT changed.id, what.tipo, changed.old_correo, %(actor)s::bigint IN (0, changed.id), %(address)s,
-           now() + interval '72 hours'
+           changed.momento, now() + interval '72 hours'
       FROM changed
       JOIN (VALUES ('correo'), ('password')) AS what (tipo)
         ON what.tipo = 'correo' AND changed.new_correo

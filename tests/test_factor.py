@@ -272,6 +272,24 @@ def test_there_is_one_at_a_time(beto):
     problem(delete(beto, "/user/me/factor"), 404, "factor_inexistente")
 
 
+@pytest.mark.parametrize("by", ["owner", "admin"])
+def test_one_that_waits_is_gone_with_the_password(ana, beto, by):
+    secret = enrol(beto)
+    new = {"password": "otra clave larga"}
+    changed = (
+        ana.patch("/user/2", json=new)
+        if by == "admin"
+        else beto.patch("/user/me", json=new | PASSWORD_ACTUAL)
+    )
+    assert changed.status_code == 200
+
+    session = {"Authorization": f"Bearer {log_in(ana, 'beto', 'otra clave larga')}"}
+    answer = beto.post("/user/me/factor/confirmar", json={"codigo": code(secret)}, headers=session)
+
+    detail = problem(answer, 404, "factor_inexistente")["detail"]
+    assert detail == "No hay un segundo factor que espere su código: configúrelo otra vez"
+
+
 def test_a_stolen_session_takes_it_not_away(beto, api):
     activate(beto)
     problem(delete(beto, "/user/me/factor", "no es esta clave"), 403, "password_actual_incorrecto")

@@ -1,17 +1,23 @@
 """A changed correo or password: who is told, and how the account is taken back."""
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx
+import psycopg
 import pytest
 from conftest import PASSWORD, log_in, member, new_user, problem
 from fleets import until
 from postbox import TOKEN, token_of
+from second_factor import code
 from test_refresh import bearer, offline, refused, renew
 
 from core.auth.password_hashes import Passwords
 from core.database.database import Runner
 from sql import usuarios
+from sql.idempotencia import turn_of
 from sql.usuarios import Credenciales
 
 UNDONE = {
@@ -147,6 +153,63 @@ def test_once_undone_the_thiefs_links_are_void(site, beto, postbox):
 
     problem(undo(site, thiefs), 422, "enlace_invalido")
     problem(undo(site, first), 422, "enlace_invalido")
+
+
+@contextmanager
+def delayed(database: str, rows, send) -> Iterator[None]:
+    """What `send` does with the Idempotency-Key X has begun, waits for a turn during the block, and then goes on."""
+    with psycopg.connect(database, autocommit=True) as held, ThreadPoolExecutor(1) as pool:
+        turn = turn_of(2, "X")
+        held.execute("SELECT pg_advisory_lock(%s)", [turn])
+        answer = pool.submit(send)
+        until(lambda: rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        yield
+        held.execute("SELECT pg_advisory_unlock(%s)", [turn])
+        assert answer.result().is_success, answer.result().text
+
+
+def test_a_key_that_was_asked_for_before_the_change_and_made_after_it_goes_too(
+    site, beto, postbox, rows, database
+):
+    new = {"nombre": "Caja", "ambitos": ["ventas:leer"], "password_actual": PASSWORD}
+    headers = beto | {"Idempotency-Key": "X"}
+    with delayed(database, rows, lambda: site.post("/user/me/llaves", json=new, headers=headers)):
+        token = stolen(site, beto, postbox)
+    thiefs = token_of(mails(postbox, 1)["Se creó una llave de API de su cuenta → malo@example.com"])
+
+    assert undo(site, token).json() == UNDONE
+
+    assert rows("SELECT * FROM llave") == []
+    problem(undo(site, thiefs), 422, "enlace_invalido")
+
+
+def test_so_does_a_factor(site, beto, postbox, rows, database):
+    asked = site.post("/user/me/factor", json={"password_actual": PASSWORD}, headers=beto).json()
+    body, headers = {"codigo": code(asked["secreto"])}, beto | {"Idempotency-Key": "X"}
+    with delayed(database, rows, lambda: site.post("/user/me/factor/confirmar", json=body, headers=headers)):
+        token = stolen(site, beto, postbox)
+
+    assert undo(site, token).json() == UNDONE
+
+    assert rows("SELECT * FROM factor") == []
+    assert rows("SELECT segundo_factor FROM usuario WHERE id = 2") == [(False,)]
+
+
+def test_a_change_that_is_under_way_is_undone_as_well(site, beto, postbox, rows, database):
+    token = stolen(site, beto, postbox)
+    again = """
+        WITH changed AS (UPDATE usuario SET correo = 'otro@example.com' WHERE id = 2)
+        INSERT INTO aviso (usuario_id, tipo, correo, reversible, direccion, expira)
+        VALUES (2, 'correo', 'malo@example.com', true, '', now() + interval '72 hours')
+    """
+    with psycopg.connect(database) as thief, ThreadPoolExecutor(1) as pool:
+        thief.execute(again)
+        answer = pool.submit(undo, site, token)
+        until(lambda: rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        thief.commit()
+        assert answer.result().json() == UNDONE
+
+    assert rows("SELECT * FROM aviso") == []
 
 
 def test_of_two_links_at_once_the_older_one_wins(site, beto, postbox, rows):
