@@ -18,7 +18,7 @@ Moment = Annotated[
     Meta(
         max_length=40,
         pattern=rf"^{DAY}([Tt ]{CLOCK}{OFFSET})?\Z",
-        description="RFC 3339; a time without an offset, and a plain date's midnight, are in `zona`",
+        description="RFC 3339; a time without an offset, and a plain date's midnight, are in the server's own zone",
         examples=["2026-01-31T10:00:00-03:00"],
         extra={"mensaje": WRITTEN, "cell": "moment"},
     ),

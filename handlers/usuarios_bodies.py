@@ -28,6 +28,7 @@ KEPT: dict[str, Callable[[Any], str]] = {
     "correo": kept_correo,
     "nombre": trimmed,
     "apellido": trimmed,
+    "direccion": trimmed,
     "telefono": plain_telephone,
 }
 
@@ -89,5 +90,6 @@ def columns_of(sent: NewUser | UserChanges) -> dict[str, Any]:
     for name in ("creacion", "password_actual"):
         columns.pop(name, None)
     for name in columns.keys() & KEPT.keys():
-        columns[name] = KEPT[name](columns[name])
+        if columns[name] is not None:
+            columns[name] = KEPT[name](columns[name])
     return columns

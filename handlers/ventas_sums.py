@@ -24,7 +24,7 @@ TAG = "resumen"
 class SummaryQuery(Query, frozen=True):
     """Without `desde` and `hasta`: from the first sale to the end of today.
 
-    `orden`, `limit` and `despues` are for `por=usuario`; there are at most 10,000 periods."""
+    `orden`, `limit` and `despues` are for `por=usuario`; there are at most 20,000 periods."""
 
     por: Literal["dia", "semana", "mes", "usuario"] = "dia"
     usuario_id: Seller = None

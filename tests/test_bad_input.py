@@ -174,6 +174,13 @@ def test_a_bad_query_is_422(ana_of_all, query, campo):
     assert [error["campo"] for error in errores] == [campo]
 
 
+def test_what_a_parameter_must_be_says_nothing_of_null(beto_of_all):
+    answer = beto_of_all.get("/venta/exportar?desde=ayer&zona=&decimal=x&usuario_id=0&bom=1")
+    mensajes = [error["mensaje"] for error in problem(answer, 422, "datos_invalidos")["errores"]]
+    assert len(mensajes) == 5
+    assert "null" not in "".join(mensajes)
+
+
 def test_a_query_where_none_is_taken_is_422(ana_of_all):
     problem(ana_of_all.get("/user/me?color=azul"), 422, "datos_invalidos")
 

@@ -168,6 +168,13 @@ def test_a_mistyped_year_of_before_spoils_no_sum(ana, rows):
     assert _sums(ana, "") == [(datetime.now(UTC).date().isoformat(), 1, 1, 1)]
 
 
+def test_a_first_sale_of_decades_ago_spoils_no_sum(connect, rows):
+    with member(connect(SALES_FROM="1990-01-01"), "ana") as ana:
+        _sell(rows, ana.id, "1990-01-01T10:00:00Z", datetime.now(UTC))
+        sums = _sums(ana, "")
+    assert (sums[0][0], sum(row[1] for row in sums)) == ("1990-01-01", 2)
+
+
 @pytest.mark.parametrize(
     ("zona", "near"), [("Buenos Aires", "America/Argentina/Buenos_Aires"), ("Europa/Madrid", "Europe/Madrid")]
 )

@@ -68,11 +68,12 @@ def test_a_telefono_is_kept_as_text(api, rows, sent, kept):
 
 
 def test_spaces_around_a_name_are_not_kept(api, rows):
-    assert (
-        api.post("/user/", json=new_user("ana", nombre=" Ana\u00a0", apellido="de la  Paz ")).status_code
-        == 201
-    )
-    assert rows("SELECT nombre, apellido FROM usuario") == [("Ana", "de la  Paz")]
+    ana = new_user("ana", nombre=" Ana\u00a0", apellido="de la  Paz ", direccion=" San Martín 123 ")
+
+    assert api.post("/user/", json=ana).status_code == 201
+    assert rows("SELECT nombre, apellido, direccion FROM usuario") == [
+        ("Ana", "de la  Paz", "San Martín 123")
+    ]
 
 
 def test_the_story_of_the_notes_runs_as_written(connect):

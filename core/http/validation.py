@@ -183,9 +183,15 @@ def _struct_errors(value: object, type_: type[Struct], *, strict: bool = True) -
 def _fields(type_: type[Struct]) -> dict[str, tuple[bool, Any, str]]:
     hints = get_type_hints(type_, include_extras=True)
     return {
-        field.encode_name: (field.required, hints[field.name], describe(inspect.type_info(hints[field.name])))
+        field.encode_name: (field.required, hints[field.name], _described(hints[field.name], type_))
         for field in msgspec.structs.fields(type_)
     }
+
+
+def _described(hint: Any, type_: type[Struct]) -> str:
+    """What a field must be; a query string has no null."""
+    text = describe(inspect.type_info(hint))
+    return text.removesuffix(" o null") if issubclass(type_, Query) else text
 
 
 def _fits(value: object, hint: Any, strict: bool) -> bool:
