@@ -98,10 +98,15 @@ def _described(statement: Statement, entries: list[str], types: dict[str, str] |
 
 
 def _planned(statement: Statement, entries: list[str], planner: Planner) -> str:
-    plan = planner.text(statement) or "nothing to plan"
+    try:
+        types = planner.types(statement)
+        plan = planner.text(statement) or "nothing to plan"
+    except psycopg.errors.InsufficientPrivilege as error:
+        said = error.diag.message_primary
+        return f"{_described(statement, entries)}\n    {said}: ask as the owner of the tables"
     plan = f"on {'a lane' if statement.lane else 'the pool'}:\n{plan}"
     indented = "\n".join(f"    {line}" for line in plan.splitlines())
-    return f"{_described(statement, entries, planner.types(statement))}\n{indented}"
+    return f"{_described(statement, entries, types)}\n{indented}"
 
 
 def _indexes(found: list[tuple[str, str, int, int, bool]]) -> Iterator[str]:

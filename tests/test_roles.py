@@ -222,6 +222,18 @@ def test_it_says_that_it_may_not_migrate(
     assert capsys.readouterr().err == f"error: {complaint}\n"
 
 
+def test_it_sees_the_plans_of_all_but_the_owners_statements(
+    closed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url_as("ventas_app", closed))
+    assert main(["queries", "--plan"]) == 0
+    shown = {each.partition(":")[0]: each for each in capsys.readouterr().out.split("\n\n")}
+    assert "permission denied for table auditoria_resto: ask as the owner" in shown["auditoria_months.left"]
+    assert [
+        name for name, each in shown.items() if "ask as the owner" in each and not OWNERS.match(name)
+    ] == []
+
+
 def test_on_a_cluster_whole_rows_and_their_numbers_may_be_inserted(database: str, rows: Rows) -> None:
     granted = """SELECT has_table_privilege('ventas_app', 'venta', 'INSERT'),
                         has_sequence_privilege('ventas_app', 'sesion_id_seq', 'USAGE')"""
