@@ -285,6 +285,23 @@ def test_the_heads_that_are_remembered_have_a_bound(server):
     assert len(KNOWN) == MOST_KNOWN
 
 
+@pytest.mark.parametrize("cut", range(-4, 0))
+@pytest.mark.parametrize(("more", "after", "status"), [(0, b"", 200), (1, b"\0 a body", 431)])
+def test_the_bound_of_a_head_is_the_same_wherever_its_end_is_cut(server, cut, more, after, status):
+    begun = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\na: "
+    head = begun.ljust(MOST_HEAD + more - 4, b"b") + b"\r\n\r\n"
+    end = head[cut:] + after
+    assert statuses(server, head[:cut], end) == statuses(server, head + after) == [status]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2])
+@pytest.mark.parametrize(("more", "status"), [(0, 404), (1, 414)])
+def test_the_bound_of_a_line_is_the_same_wherever_its_end_is_cut(server, cut, more, status):
+    line = b"GET /" + b"a" * (MOST_LINE + more - len(b"GET / HTTP/1.1")) + b" HTTP/1.1"
+    whole, request = len(line) + cut, get(line, b"connection: close")
+    assert statuses(server, request[:whole], request[whole:]) == statuses(server, request) == [status]
+
+
 def test_the_bound_of_a_head_does_not_depend_on_how_it_is_cut(server):
     head = get(b"GET /healthz HTTP/1.1", b"a: " + b"b" * (MOST_HEAD - 100))
     assert len(head) < MOST_HEAD

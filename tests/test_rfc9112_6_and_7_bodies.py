@@ -201,6 +201,14 @@ def test_trailers_have_a_bound(server, trailer, ending):
     assert (answer.status, answer.problem["codigo"]) == (431, "cabeceras_demasiado_largas")
 
 
+@pytest.mark.parametrize("cut", range(-4, 0))
+def test_the_bound_of_trailers_is_the_same_wherever_their_end_is_cut(cut):
+    lines, framing = b"0\r\n" + b"a: ".ljust(MOST_TRAILERS, b"b") + b"\r\n\r\n", Chunked()
+    _, taken = framing.take(lines[:cut])
+    framing.take(lines[taken:])
+    assert framing.whole
+
+
 # RFC 9110 section 7.8: who does not know Upgrade ignores it
 
 

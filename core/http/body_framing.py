@@ -106,7 +106,7 @@ class Chunked:
             if line != b"\r":
                 raise bad("un trozo del cuerpo es más largo que su tamaño")
         elif self._in_trailer:
-            if len(line) + self._trailers > MOST_TRAILERS:
+            if len(line.removesuffix(b"\r")) + self._trailers > MOST_TRAILERS:
                 raise Problem(LONG_HEAD, f"Las cabeceras después del cuerpo pasan de {MOST_TRAILERS} bytes")
         elif len(line) > LONGEST_CHUNK_LINE:
             raise bad(f"las extensiones de los trozos pasan de {MOST_EXTENSIONS} bytes")

@@ -207,9 +207,9 @@ class Connection(asyncio.Protocol):
             buffer = self._buffer = EMPTY_LINES.sub(b"", buffer)
         end = buffer.find(b"\r\n\r\n", self._searched)
         head = self._head = RequestHead()
-        if end < 0 or end > MOST_HEAD:
+        if end < 0 or end + 4 > MOST_HEAD:
             if buffer:
-                self._check_begun(buffer)
+                self._check_begun(buffer if end < 0 else buffer[: end + 4])
             return None
         self._searched, self._timed = 0, False
         self._buffer = buffer[end + 4 :]
@@ -223,15 +223,15 @@ class Connection(asyncio.Protocol):
 
     def _check_begun(self, buffer: bytes) -> None:
         """A head that has not ended is refused as early as a whole one, and has its time."""
-        line_end = buffer.find(b"\r\n")
-        if max(line_end, 0 if line_end >= 0 else len(buffer)) > MOST_LINE:
+        line, ended, _ = buffer.partition(b"\r\n")
+        if len(line if ended else line.removesuffix(b"\r")) > MOST_LINE:
             raise long_line(buffer)
-        if line_end >= 0:
-            self._head.read_line(buffer[:line_end])
+        if ended:
+            self._head.read_line(line)
         news = buffer[self._searched :]
         if not LINES_BEGUN.fullmatch(news.removeprefix(b"\n") if self._searched else news):
             raise bad("hay un carácter de control, o un fin de línea que no es CRLF")
-        if len(buffer) > MOST_HEAD:
+        if len(buffer) >= MOST_HEAD:
             raise Problem(LONG_HEAD, LONG_HEAD.cuando)
         if not self._timed:
             self._until, self._timed = self.loop.time() + self.look_seconds, True

@@ -16,7 +16,7 @@ from core.problems import (
     Problem,
 )
 
-MOST_HEAD = 64 * 1024  # bytes of a request line and its fields
+MOST_HEAD = 64 * 1024  # bytes of a request line, its fields and the empty line that ends them
 MOST_LINE = 16 * 1024  # bytes of a request line
 MOST_FIELDS = 1000
 LONGEST_LENGTH = 18  # digits of a Content-Length
