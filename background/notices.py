@@ -15,9 +15,9 @@ SUBJECTS: dict[Tipo, str] = {
     "llave_revocada": "Se revocó una llave de API de su cuenta",
 }
 UNDO = (
-    "El enlace sirve una sola vez y durante 72 horas: vuelve a poner este correo en la cuenta, cierra todas sus "
+    "Sirve una sola vez y durante 72 horas: vuelve a poner este correo en la cuenta, cierra todas sus "
     "sesiones, quita el segundo factor y las llaves de API que se agregaron desde el cambio, anula su contraseña y "
-    "envía a este correo otro enlace para elegir una nueva."
+    "envía a este correo otro mensaje para elegir una nueva."
 )
 
 

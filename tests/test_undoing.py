@@ -103,6 +103,13 @@ def test_the_old_address_is_told_what_when_and_from_where(site, beto, postbox):
     assert "malo" not in told.as_string()
 
 
+def test_a_mail_without_a_link_speaks_of_none(site, beto, postbox):
+    site.patch("/user/me", json=STOLEN, headers=beto)
+    for mail in mails(postbox, 2).values():
+        for kind in ("plain", "html"):
+            assert "enlace" not in mail.get_body((kind,)).get_content()
+
+
 def test_it_puts_the_correo_back_ends_every_session_and_opens_a_recovery(site, beto, postbox, rows):
     token = stolen(site, beto, postbox)
     thief = offline(site, "beto")
