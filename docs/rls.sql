@@ -1,8 +1,8 @@
 -- Row-level security, a second lock that docs/security.md weighs: a program that works for one person at a time sees and changes
 -- that person's rows alone, also where a statement of its own forgets to say whose.
 --
---   ventas_persona  for such programs: it says SET app.usuario_id = '7' first, and sees user 7's sales, sessions, keys and
---                   links; without it, none at all. It may read and change sales, and read the others but for secrets.
+--   ventas_persona  for such programs: it says SET app.usuario_id = '7' first, and sees user 7's sales, sessions, names of
+--                   Idempotency-Keys and links; without it, none at all. It may read and change sales, and read the others but for secrets.
 --   ventas_app      the API, as before: its statements name the owner themselves, and many people's share a round trip.
 --   ventas_lectura  reports, as before.
 --

@@ -1,5 +1,6 @@
 """What is written down is so: the README's story, links, settings, options of the command line."""
 
+import json
 import os
 import re
 import subprocess
@@ -57,6 +58,13 @@ def test_the_client_guides_commands_are_real(serve):
     commands, expected = told(CHECKOUT / "docs" / "clients.md")
     for line, pattern in zip(printed(commands, address, TOKEN=token), expected, strict=True):
         assert re.fullmatch(re.escape(pattern).replace("…", ".+"), line), line
+
+
+def test_the_client_guides_error_is_one_that_the_server_gives(api):
+    [example] = re.findall(r"```json\n(.*?)```", (CHECKOUT / "docs" / "clients.md").read_text(), re.DOTALL)
+    headers = {"X-Request-ID": json.loads(example)["request_id"]}
+    answer = api.post("/user/", json=new_user("eva", correo="no es"), headers=headers)
+    assert answer.json() == json.loads(example)
 
 
 def anchors(page: Path) -> set[str]:
