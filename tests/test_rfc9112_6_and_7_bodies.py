@@ -253,6 +253,7 @@ def test_who_expects_to_be_told_to_go_on_is_told(server):
         (expecting(path=b"/nada"), 404),
         (expecting().replace(b"x-www-form-urlencoded", b"xml"), 415),
         (expecting().replace(b"content-type", b"x-type"), 415),
+        (CHUNKED.replace(b"content-type", b"expect: 100-continue\r\nx-type"), 415),
         (expecting().replace(b"100-continue", b"200-ok"), 417),
     ],
 )

@@ -163,7 +163,8 @@ class Endpoint:
     async def _body(self, scope: Scope, receive: Receive) -> Any:
         codings.check_plain(scope)
         media = check_media(scope, self.media)
-        if media is None and header(scope, b"content-length") not in (None, b"0"):
+        comes = b"expect" in scope["header_names"] or header(scope, b"content-length") not in (None, b"0")
+        if media is None and comes:
             raise wrong_media(self.media)  # before 100 Continue asks for the body
         most: int = scope["services"].settings.max_body_bytes
         limit = most if self.large else min(most, SMALL_BODY)
