@@ -12,6 +12,7 @@ FUTURE = timedelta(days=1)
 DAY_LENGTH = len("2026-01-31")
 
 Instant = Annotated[datetime, Meta(tz=True)]
+WrittenInstant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]  # by rfc3339
 WRITTEN = "una fecha como 2026-01-31, o una fecha y hora RFC 3339 como 2026-01-31T10:00:00-03:00"
 Moment = Annotated[
     str,

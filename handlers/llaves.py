@@ -11,7 +11,7 @@ from core.auth.api_keys import Ambito, ApiKey
 from core.http.answers import Answered, Reply
 from core.http.endpoint import endpoint
 from core.http.request import Request, shown_id
-from core.instants import Instant, utc
+from core.instants import WrittenInstant, rfc3339, utc
 from core.problems import (
     CROWDED,
     NO_KEY,
@@ -61,7 +61,7 @@ class CreatedLlave(Struct, frozen=True):
     respuesta: str
     id: int
     llave: str
-    expira: Instant
+    expira: WrittenInstant
 
 
 @endpoint()
@@ -80,7 +80,7 @@ async def index(request: Request, query: PageQuery) -> Reply[list[Llave]]:
     status=201,
     problems=[WRONG_PASSWORD, TOO_MANY_KEYS, THROTTLED, CROWDED],
     secret=True,
-    example=CreatedLlave(CREATED, 5, "ven_…", datetime(2027, 11, 27, tzinfo=UTC)),
+    example=CreatedLlave(CREATED, 5, "ven_…", rfc3339(datetime(2027, 11, 27, tzinfo=UTC))),
 )
 @with_password
 @once
@@ -107,7 +107,7 @@ async def create(request: Request, new: NewLlave) -> CreatedLlave:
         raise Problem(TOO_MANY_KEYS, f"Ya tiene {llaves.MOST} llaves: revoque las que no use")
     if services.mail:
         services.mail.waiting.set()
-    return CreatedLlave(CREATED, id, ApiKey(owner.id, id, rights).encode(), expira)
+    return CreatedLlave(CREATED, id, ApiKey(owner.id, id, rights).encode(), rfc3339(expira))
 
 
 @endpoint(problems=[WRONG_PASSWORD, NO_KEY, THROTTLED, CROWDED], example=REVOKED)

@@ -57,7 +57,8 @@ WITH locked AS (
 ), recorded AS (
     INSERT INTO auditoria (usuario_id, accion, afectado_id, direccion, agente, peticion, despues)
     SELECT %(actor)s, 'llave_creada', usuario_id, %(address)s, %(agent)s, %(request_id)s,
-           jsonb_build_object('llave', id, 'ambitos', %(ambitos)s::text[], 'expira', %(expira)s::timestamptz)
+           jsonb_build_object('llave', id, 'ambitos', %(ambitos)s::text[], 'expira',
+                              to_char(%(expira)s::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
       FROM created
 ), noticed AS ({told("llave_creada")}
 )

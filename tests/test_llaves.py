@@ -172,6 +172,15 @@ def test_it_is_taken_in_one_place_alone(beto, api):
     problem(api.get("/venta/", headers={"Authorization": f"Bearer {key}, {key}"}), 401, "token_invalido")
 
 
+def test_its_end_is_written_as_every_time_is(ana):
+    day = f"{datetime.now(UTC).year + 1}-01-31"
+    end = f"{day}T10:00:00.000000Z"
+
+    assert make(ana, expira=f"{day}T11:00:00+01:00")["expira"] == end
+    assert ana.get("/user/me/llaves").json()[0]["expira"] == end
+    assert ana.get("/auditoria?accion=llave_creada").json()[0]["despues"]["expira"] == end
+
+
 def test_it_ends_at_its_end(beto, api):
     end = datetime.now(UTC) + timedelta(seconds=2)
     headers = bearer(make(beto, expira=end.isoformat()))
