@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache, wraps
 from hashlib import sha256
+from time import monotonic
 from typing import Any
 
 from msgspec import structs
@@ -16,6 +17,7 @@ from core.http.endpoint import Endpoint
 from core.http.forms import FORM_DATA, FormFile
 from core.http.messages import header
 from core.http.request import Request
+from core.http.standing import LOOK_SECONDS, look_again
 from core.http.streams import Stream
 from core.problems import (
     DB_SLOW,
@@ -44,16 +46,18 @@ def once(handler: Handler) -> Handler:
 
     The key, the effect and the answer are written in one transaction, which `request.db` is meanwhile; a
     request that is refused writes none of them. Raises Problem: 422 for a bad key and for one of another
-    request, 409 while the first request takes too long."""
+    request, 409 while the first request takes too long, 401 when the session ended meanwhile."""
 
     @wraps(handler)
     async def repeatable(request: Request, **arguments: Any) -> Any:
         clave = _key(request)
         if clave is None:
             return await handler(request, **arguments)
-        user = request.caller.id
+        user, began = request.caller.id, monotonic()
         async with _turn(request, clave), request.db.transaction() as tx:
             first = await _claim(tx, user, clave)
+            if monotonic() - began > LOOK_SECONDS:
+                await look_again(request.scope)
             if first is None:
                 request.scope["db"] = tx
                 answer = request.endpoint.answer_with(await handler(request, **arguments), request.scope)

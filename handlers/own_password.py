@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from msgspec import UNSET, UnsetType
 
 from core.http.request import Request
+from core.http.standing import look_again
 from core.http.validation import Body
 from core.problems import WRONG_PASSWORD, Problem, bad_token
 from handlers import throttle
@@ -50,12 +51,14 @@ def confirmed(request: Request) -> Credenciales:
 
 
 async def verified(request: Request, known: Credenciales, stated: str | UnsetType) -> str:
-    """The caller's hash, which `stated` was verified against. Raises Problem 403."""
+    """The caller's hash, which `stated` was verified against. Raises Problem: 403, and 401 when the session ended while
+    the hash waited for its turn."""
     if stated is not UNSET:
         attempt = await throttle.password_check(request, known.username, known.correo)
         address = throttle.network(request)
         if await request.services.passwords.verify(stated, known.password, address):
             await attempt.succeeded()
+            await look_again(request.scope)
             return known.password
     await record_refusal(request, known.id, ["password_actual"])
     raise wrong_password()

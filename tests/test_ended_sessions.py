@@ -1,14 +1,21 @@
 """Requests that last: they end when the caller's session does, whichever process ended it, and change nothing then."""
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 import pytest
+from conftest import PASSWORD, problem
 from fleets import until
 from test_import import busy
+
+from core.auth.password_hashes import Passwords
+from sql.idempotencia import turn_of
 
 NEW = {"password": "otra clave larga"}
 
@@ -166,3 +173,36 @@ def test_a_body_that_was_still_coming_when_the_session_ended_changes_nothing(
         assert peer.recv(4096).startswith(b"HTTP/1.1 401 ")
     assert rows("SELECT count(*) FROM venta") == [(0,)]
     assert rows("SELECT direccion FROM usuario WHERE id = %s", beto.id) == [(None,)]
+
+
+def test_a_request_that_waited_for_its_keys_turn_is_looked_at_again(
+    beto, elsewhere, rows, database, monkeypatch
+):
+    monkeypatch.setattr("handlers.idempotency.LOOK_SECONDS", 0)
+    body, headers = [{"venta": 1, "ventas_productos": 1}], {"Idempotency-Key": "X"}
+    with psycopg.connect(database, autocommit=True) as held, ThreadPoolExecutor(1) as pool:
+        held.execute("SELECT pg_advisory_lock(%s)", [turn_of(beto.id, "X")])
+        answer = pool.submit(beto.post, "/venta/lote", json=body, headers=headers)
+        until(lambda: rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        by_a_new_correo(elsewhere, beto.id)
+        until(lambda: beto.get("/user/me").status_code == 401)
+        held.execute("SELECT pg_advisory_unlock(%s)", [turn_of(beto.id, "X")])
+        problem(answer.result(), 401, "token_invalido")
+    assert rows("SELECT count(*) FROM venta") == [(0,)]
+
+
+def test_so_is_one_whose_password_waited_to_be_hashed(beto, elsewhere, rows, monkeypatch):
+    verify = Passwords.verify
+
+    def end() -> None:
+        by_a_new_correo(elsewhere, beto.id)
+        until(lambda: beto.get("/user/me").status_code == 401)
+
+    async def overtaken(self: Passwords, password: str, hashed: str | None, address: str | None) -> bool:
+        await asyncio.to_thread(end)
+        return await verify(self, password, hashed, address)
+
+    monkeypatch.setattr(Passwords, "verify", overtaken)
+    key = {"nombre": "Caja", "ambitos": ["ventas:leer"], "password_actual": PASSWORD}
+    problem(beto.post("/user/me/llaves", json=key), 401, "token_invalido")
+    assert rows("SELECT * FROM llave") == []
