@@ -62,6 +62,7 @@ def test_a_start_that_fails_says_nothing_of_listening_and_ends_with_3(
     )
     assert done.returncode == 3
     assert "pending migrations: 0001_create_usuario" in done.stdout
+    assert done.stderr == ""
     assert "Listening" not in done.stdout
 
 
