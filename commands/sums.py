@@ -15,6 +15,7 @@ from commands.errors import CommandError, complain
 from core.database.executors import Transaction
 from core.files.dialect import Dialect
 from core.files.writing import dressed
+from core.instants import end_of_today
 from core.problems import Problem
 from core.process.settings import Settings
 from sql import ventas_sums
@@ -91,7 +92,13 @@ async def _sums(
     after: SellerPlace | None = FIRST_SELLER
     while after:
         page = await ventas_sums.by_user(
-            tx, usuario_id=usuario_id, desde=desde, hasta=hasta, best_first=False, after=after, limit=PAGE
+            tx,
+            usuario_id=usuario_id,
+            desde=desde or settings.first_sale,
+            hasta=hasta if arguments.until else end_of_today(zone),
+            best_first=False,
+            after=after,
+            limit=PAGE,
         )
         yield page
         last = page[-1].usuario_id if len(page) == PAGE else None

@@ -62,6 +62,11 @@ def end_of(day: date, zone: tzinfo) -> datetime | None:
     return None if day == date.max else midnight(day + timedelta(days=1), zone)
 
 
+def end_of_today(zone: tzinfo) -> datetime:
+    """The first moment of tomorrow, in UTC."""
+    return end_of(datetime.now(zone).date(), zone) or datetime.max.replace(tzinfo=UTC)
+
+
 def rfc3339(instant: datetime) -> str:
     """A time of UTC as answers have it: 2026-01-31T13:00:00.000000Z."""
     text: str = to_builtins(instant)  # a tenth of what isoformat takes; without a fraction that is zero

@@ -10,6 +10,7 @@ from core.http.answers import Reply
 from core.http.endpoint import endpoint
 from core.http.request import Request
 from core.http.validation import Query
+from core.instants import end_of_today
 from core.problems import CROWDED, FORBIDDEN, invalid, invalid_fields
 from handlers.days import Desde, Hasta, Zona, end, first_moment, zone_of
 from handlers.keyset_pages import PAGE, Despues, Limit, make_cursor, page_headers, read_cursor
@@ -51,17 +52,19 @@ async def show(request: Request, query: SummaryQuery) -> Reply[list[Suma]]:
         raise invalid_fields([{"campo": name, "mensaje": "solo con por=usuario"} for name in said])
     usuario_id = whose(request.caller, query.usuario_id)
     zone = zone_of(request, query.zona)
+    since = request.services.settings.first_sale
     desde, hasta = first_moment(query.desde, zone), end(query.hasta, zone)
     try:
         async with reading(request.services, heavy=True) as db:
             if query.por == "usuario":
-                return await _sellers(request, query, db, usuario_id, desde, hasta)
+                until = hasta if query.hasta else end_of_today(zone)
+                return await _sellers(request, query, db, usuario_id, desde or since, until)
             sums = await ventas_sums.by_period(
                 db,
                 query.por,
                 zone,
                 usuario_id=usuario_id,
-                since=request.services.settings.first_sale,
+                since=since,
                 desde=desde,
                 hasta=hasta,
             )
@@ -75,7 +78,7 @@ async def _sellers(
     query: SummaryQuery,
     db: Runner,
     usuario_id: int | None,
-    desde: datetime | None,
+    desde: datetime,
     hasta: datetime | None,
 ) -> Reply[list[Suma]]:
     """A page of users; the cursor of one order is none of the other's."""

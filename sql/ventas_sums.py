@@ -1,7 +1,7 @@
 """Sums of venta: by period, or by user."""
 
 import asyncio
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from itertools import islice
 from typing import Annotated, Any, TypeVar
@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from core.database.database import Runner
-from core.instants import end_of
+from core.instants import end_of_today
 from core.periods import Unidad, periods
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ async def by_period(
     desde = desde or await first(db, usuario_id=usuario_id, since=since)
     if desde is None:
         return []
-    hasta = hasta or end_of(datetime.now(zone).date(), zone) or datetime.max.replace(tzinfo=UTC)
+    hasta = hasta or end_of_today(zone)
     # Thousands of days take a while: in a thread, the event loop goes on meanwhile.
     spans = islice(periods(unidad, desde, hasta, zone), MOST_ROWS + 1)
     known = _checked(await asyncio.to_thread(list, spans))

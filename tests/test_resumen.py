@@ -166,6 +166,8 @@ def test_a_mistyped_year_of_before_spoils_no_sum(ana, rows):
     _sell(rows, ana.id, "0026-01-31T10:00:00Z", "2062-01-31T10:00:00Z", datetime.now(UTC))
 
     assert _sums(ana, "") == [(datetime.now(UTC).date().isoformat(), 1, 1, 1)]
+    assert _sums(ana, "por=usuario") == [(ana.id, 1, 1, 1)]
+    assert _sums(ana, "por=usuario&desde=0001-01-01&hasta=9999-12-31") == [(ana.id, 3, 3, 3)]
 
 
 def test_a_first_sale_of_decades_ago_spoils_no_sum(connect, rows):

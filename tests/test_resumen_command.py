@@ -68,6 +68,15 @@ def test_each_user_has_a_line_however_many_there_are(resumen, monkeypatch):
     ]
 
 
+def test_a_mistyped_year_spoils_no_sum_of_a_user(resumen, rows):
+    rows("UPDATE venta SET creacion = '2062-01-31Z' WHERE ventas_productos = 2")
+    rows("UPDATE venta SET creacion = '0026-01-31Z' WHERE ventas_productos = 1")
+
+    assert [line.split(",", 1)[1] for line in resumen("--por", "usuario")[1].splitlines()[1:]] == [
+        "1,3,150000"
+    ]
+
+
 def test_who_sold_nothing_in_that_time_has_the_header_alone(resumen):
     assert resumen("--por", "usuario", "--since", "2027-01-01") == (
         0,
