@@ -16,6 +16,7 @@ from processes import run_command
 from core.checkout import CHECKOUT
 from core.process.environment import meanings
 
+DBA = (CHECKOUT / "docs" / "dba.md").read_text()
 PAGES = [
     CHECKOUT / "README.md",
     *sorted((CHECKOUT / "docs").glob("*.md")),
@@ -65,6 +66,24 @@ def test_the_client_guides_error_is_one_that_the_server_gives(api):
     headers = {"X-Request-ID": json.loads(example)["request_id"]}
     answer = api.post("/user/", json=new_user("eva", correo="no es"), headers=headers)
     assert answer.json() == json.loads(example)
+
+
+@pytest.mark.parametrize("values", ["-1, 1, now()", "1, 0, now()", "1, 1, 'infinity'"])
+def test_a_sale_inserted_by_hand_meets_the_constraints(values, users, rows):
+    with pytest.raises(psycopg.errors.CheckViolation):
+        rows(
+            f"INSERT INTO venta (usuario_id, venta, ventas_productos, creacion) VALUES ({users[0]}, {values})"
+        )
+
+
+def test_by_hand_a_date_and_a_name_get_past_them_as_the_dbas_page_says(users, rows):
+    rows(
+        f"INSERT INTO venta (usuario_id, venta, ventas_productos, creacion) VALUES ({users[0]}, 1, 1, '1970-01-01')"
+    )
+    rows("UPDATE usuario SET correo = 'ana@example..com' WHERE id = %s", users[0])
+    [answer] = re.findall(r"insert rows by hand\? \| (.*) \|", DBA)
+    assert "`scripts/ventas odd-names` lists it" in answer
+    assert "before `SALES_FROM` or later than a day from now" in answer
 
 
 def anchors(page: Path) -> set[str]:
