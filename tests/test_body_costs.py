@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from weakref import WeakSet
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from conftest import member, problem
 from fleets import until
-from raw import answers, rest, serving
+from raw import FORM, answers, one, rest, serving
 from raw import connect as connect_to
 
 from core.http.body_budget import BodyBudget
@@ -106,9 +107,9 @@ async def test_whose_time_ends_as_their_turn_comes_gives_it_back():
     await budget.hold(10)
 
 
-def test_what_a_request_took_is_free_once_it_is_answered(database, monkeypatch):
-    """Its connection stays open, and the garbage collector, which comes when it likes, is not needed."""
-    monkeypatch.setattr("core.http.connection.HALF_CLOSED_SECONDS", 3600)
+@pytest.fixture
+def alive(monkeypatch: pytest.MonkeyPatch) -> Iterator[WeakSet[Exchange]]:
+    """The exchanges that somebody holds; the garbage collector, which comes when it likes, is not needed."""
     alive: WeakSet[Exchange] = WeakSet()
 
     class Watched(Exchange):
@@ -117,19 +118,52 @@ def test_what_a_request_took_is_free_once_it_is_answered(database, monkeypatch):
             alive.add(self)
 
     monkeypatch.setattr("core.http.connection.Exchange", Watched)
+    gc.disable()
+    yield alive
+    gc.enable()
+
+
+def test_what_a_request_took_is_free_once_it_is_answered(database, monkeypatch, alive):
+    """Its connection stays open."""
+    monkeypatch.setattr("core.http.connection.HALF_CLOSED_SECONDS", 3600)
     with serving(database) as server:
         url = "http://{}:{}".format(*server.servers[0].sockets[0].getsockname())
         with httpx.Client(base_url=url, timeout=30) as api, member(api, "ana") as ana:
-            gc.disable()
-            try:
-                for body in (b"[" + b" " * 100_000 + b"]", b"[" + b" " * 100_000 + b"x]", b"x"):
-                    assert ana.post("/venta/lote", content=body, headers=JSON).status_code in (201, 400)
-                assert ana.get("/venta/99").status_code == 404
-                sold = json.dumps([SALE]).encode()
-                with connect_to(server) as client:
-                    client.sendall(lote(len(sold), ana.headers["authorization"]) + sold)
-                    client.shutdown(socket.SHUT_WR)
-                    assert [answer.status for answer in answers(rest(client))] == [201]
-                until(lambda: not alive)
-            finally:
-                gc.enable()
+            for body in (b"[" + b" " * 100_000 + b"]", b"[" + b" " * 100_000 + b"x]", b"x"):
+                assert ana.post("/venta/lote", content=body, headers=JSON).status_code in (201, 400)
+            assert ana.get("/venta/99").status_code == 404
+            sold = json.dumps([SALE]).encode()
+            with connect_to(server) as client:
+                client.sendall(lote(len(sold), ana.headers["authorization"]) + sold)
+                client.shutdown(socket.SHUT_WR)
+                assert [answer.status for answer in answers(rest(client))] == [201]
+            until(lambda: not alive)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (lote(100_000, "") + b"x" * 100_000, 401),
+        (lote(100_000, "Bearer x") + b"x" * 90_000, 401),
+        (b"POST /user/ HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n" + b"x" * 90_000, 415),
+        (b"GET / HTTP/1.1\r\nhost: x\r\na: " + b"b" * 60_000 + b"\r\nno field\r\n\r\n", 400),
+        (FORM + b"transfer-encoding: chunked\r\n\r\n3e00\r\n" + b"x" * 0x3E00 + b"\r\nno size\r\n", 400),
+    ],
+)
+def test_what_a_refused_request_took_is_free_once_it_is_answered(database_of_all, alive, request_, status):
+    """Whoever is refused needs no token for it."""
+    with serving(database_of_all) as server, connect_to(server) as client:
+        client.sendall(request_)
+        assert one(client).status == status
+        until(lambda: not alive)
+
+
+@pytest.mark.parametrize(
+    "begun", [lote(100_000, "")[:-2], FORM + b"content-length: 9000\r\n\r\n" + b"x" * 8999]
+)
+def test_what_a_client_sent_is_free_once_it_has_hung_up(database_of_all, alive, begun):
+    with serving(database_of_all) as server:
+        with connect_to(server) as client:
+            client.sendall(begun)
+            until(lambda: server.server_state.connections)
+        until(lambda: not server.server_state.connections and not alive)

@@ -106,6 +106,9 @@ class Connection(asyncio.Protocol):
         self.server_state.connections.discard(self)
         if self._answering:
             self._answering.hang_up()
+            self._answering = None  # they hold each other, and the exchange its body
+        if self._doubt:
+            self._doubt.cancel()
         self.flow.resume_writing()
 
     def pause_writing(self) -> None:

@@ -99,6 +99,9 @@ class Edge:
             if isinstance(error, asyncio.CancelledError) and not ending.begun:
                 raise
             failure, problem = error, as_problem(error)
+            if isinstance(error, Problem):
+                # Its frames hold the scope, and the scope's caller may be this very problem.
+                error.__traceback__ = None
             if scope["path"] in self._oauth:
                 problem = refusal(problem)
                 failure = problem if isinstance(error, Problem) else error
