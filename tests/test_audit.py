@@ -7,7 +7,7 @@ import time
 import httpx
 import psycopg
 import pytest
-from conftest import PASSWORD, log_in, new_user, problem
+from conftest import PASSWORD, log_in, new_user, problem, running
 from test_refresh import offline, renew
 
 from core.migrating.migrations import LockNotGrantedError
@@ -390,6 +390,15 @@ def test_a_months_records_have_a_table_of_their_own(database, rows):
     [(old,), (new,)] = rows("SELECT tableoid::regclass::text FROM auditoria ORDER BY creacion")
     assert old == "auditoria_resto"
     assert new.startswith("auditoria_2")
+
+
+def test_a_start_on_ones_own_machine_makes_no_months(empty_database):
+    with running({"DATABASE_URL": empty_database}) as address:
+        httpx.post(f"{address}/user/", json=new_user("ana"))
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT DISTINCT tableoid::regclass::text FROM auditoria").fetchall() == [
+            ("auditoria_resto",)
+        ]
 
 
 def test_making_the_months_again_changes_nothing(database, rows):

@@ -79,6 +79,13 @@ def test_what_is_left_tells_nobody_that_a_name_has_an_account(site):
     assert told[0] == told[1]
 
 
+def test_where_an_account_is_known_none_left_is_no_refusal(site):
+    _log_in(site, "10.0.0.1", password=PASSWORD)
+    *_, last = [_log_in(site, "10.0.0.1") for _ in range(21)]
+    assert last.status_code == 400
+    assert last.headers["ratelimit"].startswith('"login";r=0;')
+
+
 def test_every_throttled_call_says_it(ana, api):
     registered = api.post("/user/", json=new_user("eva")).headers["ratelimit"]
     assert re.fullmatch(r'"registro";r=29[89];t=[234]', registered)
