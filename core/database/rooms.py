@@ -29,7 +29,7 @@ def rooms(connections: int, timeout: float) -> dict[KindOfWork, "Room"]:
 
     return {
         "interactive": room(connections, max(1, connections // 2), MOST_WAITING),
-        "heavy": room(heavy, 2, WAITING_OF_ONE),
+        "heavy": room(heavy, max(1, heavy // 2), WAITING_OF_ONE),
         "transfers": room(loads, 1, WAITING_OF_ONE, LOAD_SECONDS),
         "held": room(held, 1, MOST_WAITING),
     }
