@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Relay:
         self._path = folder / ".s.PGSQL.5432"
         self.url = make_conninfo(**self._to | {"host": str(folder), "port": 5432})
         self._server: asyncio.Server | None = None
-        self._ways: set[asyncio.Task[None]] = set()
+        self._roads: set[asyncio.Task[None] | None] = set()
         self.silent = False
         self.crashes = False
 
@@ -64,21 +65,21 @@ class Relay:
         """Refuses new connections and cuts the old ones."""
         if self._server:
             self._server.close()
-        while self._ways:
-            way = self._ways.pop()
-            way.cancel()
-            await asyncio.wait([way])
+        while self._roads:
+            if road := self._roads.pop():
+                road.cancel()
+                await asyncio.wait([road])
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._roads.add(asyncio.current_task())
         host, port = str(self._to["host"]), self._to["port"]
-        if host.startswith("/"):
-            there, back = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
-        else:
-            there, back = await asyncio.open_connection(host, port)
-        self._ways |= {
-            asyncio.create_task(self._way(reader, back)),
-            asyncio.create_task(self._way(there, writer)),
-        }
+        with closing(writer):
+            if host.startswith("/"):
+                there, back = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+            else:
+                there, back = await asyncio.open_connection(host, port)
+            with closing(back):
+                await asyncio.gather(self._way(reader, back), self._way(there, writer))
 
     async def _way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -421,7 +422,7 @@ async def test_a_change_that_is_not_answered_may_have_happened(
     opened: Open, relay: Relay, monkeypatch: pytest.MonkeyPatch, coalesce: bool
 ) -> None:
     monkeypatch.setattr("core.database.executors.SILENCE_SECONDS", 0.3)
-    db = await opened(relay.url, timeout=0.3, coalesce=coalesce)
+    db = await opened(relay.url, timeout=1, coalesce=coalesce)
     assert await db.gather(int, NEW_USERS, username="ana")
     relay.silent = True
 
