@@ -61,7 +61,7 @@ UPDATE = f"""
 -- older correo; with a password ends the factor that waits to be confirmed;
 -- uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey, factor_pkey
 WITH target AS (
-    SELECT u.id, u.rol, u.estado, u.bloqueado, u.correo, {VALORES} AS valores,
+    SELECT u.id, u.rol, u.estado, u.bloqueado, u.correo, {VALORES} AS valores, clock_timestamp() AS momento,
            CASE WHEN {MOVED_ON} THEN 'moved_on'
                 WHEN %(demotes)s AND {ALONE} THEN 'last_admin'
                 WHEN u.password <> %(verified)s OR u.correo <> %(same_as)s THEN 'wrong_password'
@@ -98,7 +98,7 @@ WITH target AS (
               target.estado AND %(estado)s IS FALSE AS unverified,
               u.bloqueado AND NOT target.bloqueado AS blocked,
               target.valores AS antes,
-              clock_timestamp() AS momento
+              target.momento
 ), compared AS (
     SELECT u.id, u.antes, {VALORES} AS despues
       FROM changed AS u
