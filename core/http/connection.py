@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
@@ -79,9 +79,7 @@ class Connection(asyncio.Protocol):
         self._framing: Framing
         self._head = RequestHead()
         self._asked = False  # a request has come
-        self._answering: Exchange | None = (
-            None  # while its answer is not over; no longer, for it holds its body
-        )
+        self._answering: Exchange | None = None  # until its answer is over: it holds its body
         self._soon: asyncio.Handle | None = None
         self._ended = False  # the client sends no more
         self._doubt: asyncio.TimerHandle | None = None  # whether it is still there to be answered
@@ -302,7 +300,7 @@ class Connection(asyncio.Protocol):
     def _mind_flow(self) -> None:
         """Reads no more than the application and the answers keep up with."""
         waits = self._answering is not None and self._answering.full
-        if waits or len(self._buffer) > HIGH_WATER_LIMIT:
+        if waits or len(self._buffer) > MOST_HEAD:  # the longest head has room
             self.flow.pause_reading()
         else:
             self.flow.resume_reading()
