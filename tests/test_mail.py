@@ -194,7 +194,7 @@ def test_who_does_not_exist_is_not_tried_again_and_holds_up_nobody(connect, post
     api.post("/user/", json=new_user("beto"))
 
     assert postbox.mail()["To"] == "beto@example.com"
-    assert _wait(rows, lambda found: found[1][2])[0] == (
+    assert _wait(rows, lambda found: found[0][4] and found[1][2])[0] == (
         "ana@example.com",
         1,
         False,
@@ -242,6 +242,7 @@ def test_what_is_refused_for_now_holds_up_nobody(connect, postbox, rows):
     connect(MAIL_URL=postbox.url)
 
     assert postbox.mail()["To"] == "ana1@example.com"
+    _wait(rows, lambda found: [bool(error) for *_, error in found] == [True] * 20 + [False])
     assert {f"malo{number}@example.com" for number in range(1, 21)} <= set(postbox.asked)
 
 
