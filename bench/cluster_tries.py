@@ -13,7 +13,7 @@ from core.caller import NOBODY, Origin
 from core.condition import ALWAYS
 from core.database.database import Database
 from core.problems import DatabaseUnavailable
-from sql import sesiones, ventas
+from sql import logins, sesiones, ventas
 from sql.catalogue import statements
 from sql.intentos import Tried
 from sql.plans import planning, query_of
@@ -26,10 +26,10 @@ OPERATIONS, CONNECTIONS = 3000, 32
 # Statements for many, for which a cluster is sent others.
 SENT_ELSEWHERE = [
     "sesiones.active",
-    "sesiones.insert",
+    "logins.insert",
     "sesiones_rotation.rotate_each",
     "eliminaciones.step",
-    "factores.log_in",
+    "logins_factor.log_in",
     "ventas.by_id",
     "ventas.insert",
     "ventas_list.pages_of_users",
@@ -89,8 +89,8 @@ def remote(url: str) -> list[Row]:
     """What a sale and a login send to the nodes."""
     sale = _sent(url, ventas.INSERT_ROUTED, usuario_id=1, **SALE)
     session = {"seconds": 60, "renewable": False, "address": "", "agent": ""}
-    login = _sent(url, sesiones.OWNER, usuario_id=1, verified=HASH, verified_only=False, segundo_factor=False)
-    login += _sent(url, sesiones.INSERT_ROUTED, usuario_id=1, **session)
+    login = _sent(url, logins.OWNER, usuario_id=1, verified=HASH, verified_only=False, segundo_factor=False)
+    login += _sent(url, logins.INSERT_ROUTED, usuario_id=1, **session)
     nodes = {node for _, node in sale}
     locks = [text for text, _ in login if "lock_shard_resources" in text]
     two_phases = [text for text, _ in sale + login if text.startswith("issuing PREPARE TRANSACTION")]
@@ -115,7 +115,7 @@ async def working(db: Database, users: list[int]) -> tuple[int, int]:
     done = refused = 0
     for id in users:
         try:
-            opened = await sesiones.insert(
+            opened = await logins.insert(
                 db,
                 id,
                 ORIGIN,

@@ -38,8 +38,8 @@ from handlers.login_outcomes import (
 )
 from handlers.sesiones import idle_seconds
 from handlers.throttle import Attempt
-from sql import sesiones, sesiones_rotation, usuarios
-from sql.sesiones import Opened
+from sql import logins, sesiones_rotation, usuarios
+from sql.logins import Opened
 from sql.usuarios import Credenciales
 
 
@@ -119,7 +119,7 @@ async def _open(
         if renewed and await usuarios.renew(services.db, user.id, verified=kept, renewed=renewed):
             kept = renewed
         raise second_step.required(request, user.id, kept, renewable=renewable)
-    opened = await sesiones.insert(
+    opened = await logins.insert(
         services.db,
         user.id,
         request.origin,

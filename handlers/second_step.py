@@ -15,8 +15,8 @@ from core.problems import BAD_CODE, BAD_MFA_TOKEN, MFA_REQUIRED, Problem
 from handlers import factor, throttle
 from handlers.login_bodies import OFFLINE, CodeGrant, Token, bad_grant, issue
 from handlers.login_outcomes import record_failure, refuse_unwelcome, session_seconds, verified_only
-from sql import factores
-from sql.factores import Challenge
+from sql import logins_factor
+from sql.logins_factor import Challenge
 
 PURPOSE = "mfa"
 SECONDS = 600
@@ -55,7 +55,7 @@ async def finish(request: Request, asked: CodeGrant) -> Token:
     """The session that an `mfa_token` and a code open. Raises Problem: 400, 403, 429."""
     services = request.services
     first = _read(services.keys, asked.mfa_token)
-    user = await factores.challenge(services.db, first.usuario_id) if first else None
+    user = await logins_factor.challenge(services.db, first.usuario_id) if first else None
     if first is None or user is None or first.fingerprint != _fingerprint(user.password):
         raise _bad_token()
     attempt = await throttle.second_step(request, user.id)
@@ -64,7 +64,7 @@ async def finish(request: Request, asked: CodeGrant) -> Token:
     step, recovery = _means(request, user, asked.otp)
     opened = None
     if step or recovery:
-        opened = await factores.log_in(
+        opened = await logins_factor.log_in(
             services.db,
             user,
             request.origin,

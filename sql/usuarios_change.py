@@ -9,7 +9,7 @@ from core.caller import Origin
 from core.condition import ALWAYS, Condition
 from core.database.database import Runner
 from core.database.executors import Transaction
-from sql import avisos, sesiones
+from sql import avisos, logins
 from sql.auditoria import Accion
 from sql.usuarios_new import RETURNED, VALORES, refuse_others
 
@@ -164,7 +164,7 @@ SELECT verdict,
 async def lock(tx: Transaction, id: int) -> None:
     """Logins of the user wait from here on, so that the next statement sees every session."""
     await tx.run(LOCK, id=id)
-    await sesiones.hold(tx, id)
+    await logins.hold(tx, id)
 
 
 async def update(
@@ -199,7 +199,7 @@ async def update(
         return await db.one(verdict_of, UPDATE, **parameters) or "missing"
     async with db.transaction() as tx:
         await tx.run(LOCK_ADMINS if demotes else LOCK, id=id)
-        await sesiones.hold(tx, id)
+        await logins.hold(tx, id)
         verdict: Verdict = await tx.one(verdict_of, UPDATE, **parameters) or "missing"
         if verdict == "done" and "correo" in changes:
             await refuse_others(tx, str(changes["correo"]), id)

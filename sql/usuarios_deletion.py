@@ -7,7 +7,7 @@ from msgspec import structs
 from core.caller import Origin
 from core.condition import ALWAYS, Condition
 from core.database.database import Runner
-from sql import sesiones, usuarios_new
+from sql import logins, usuarios_new
 from sql.auditoria import MADE_ANONYMOUS
 from sql.usuarios_change import ALONE, MOVED_ON, Verdict, verdict_of
 
@@ -84,5 +84,5 @@ async def delete(
         if first_admin:
             await tx.run(usuarios_new.LOCK_FIRST_ADMIN)
         await tx.run(LOCK_TO_DELETE, id=id)
-        await sesiones.hold(tx, id)
+        await logins.hold(tx, id)
         return await tx.one(verdict_of, sql, id=id, **parameters) or "missing"

@@ -13,7 +13,7 @@ from conftest import PASSWORD, SETTINGS, log_in, new_user, problem
 from fleets import until
 from round_trips import listening
 
-from sql.sesiones import ENTER, HOLD
+from sql.logins import ENTER, HOLD
 
 SECRET = SETTINGS["JWT_SECRET"]
 WAITING = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -108,9 +108,9 @@ def test_of_many_who_log_in_while_a_hash_is_renewed_none_is_refused(ana, connect
 
 LOGIN = [
     ["BEGIN", "usuarios.credentials", "intentos.attempt", "COMMIT"],
-    ["BEGIN", "sesiones.enter", "sesiones.insert", "COMMIT"],
+    ["BEGIN", "logins.enter", "logins.insert", "COMMIT"],
 ]
-OF_A_LOGIN = {"usuarios.credentials", "intentos.attempt", "sesiones.insert", "intentos.succeeded"}
+OF_A_LOGIN = {"usuarios.credentials", "intentos.attempt", "logins.insert", "intentos.succeeded"}
 
 
 def test_it_asks_the_database_once_before_bcrypt_and_once_after(ana, connect, database, tmp_path):

@@ -25,7 +25,7 @@ from core.auth.links import Link
 from core.auth.revocation import KnownSessions
 from core.auth.sealing import Keys
 from core.caller import Caller
-from sql import sesiones
+from sql import logins
 from sql.intentos import Tried
 
 # When a request last asked the database; a COMMIT is of the background: a GET has none.
@@ -316,8 +316,8 @@ def test_a_login_that_a_new_password_overtakes_is_ended_with_the_others(ana, bet
         **Tried([], []).parameters(),
     }
     with psycopg.connect(database) as connection:
-        connection.execute(sesiones.ENTER, login)
-        [(session, _)] = connection.execute(sesiones.INSERT, login).fetchall()
+        connection.execute(logins.ENTER, login)
+        [(session, _)] = connection.execute(logins.INSERT, login).fetchall()
         change = threading.Thread(
             target=ana.patch, args=[f"/user/{beto.id}"], kwargs={"json": {"password": "otra clave larga"}}
         )
