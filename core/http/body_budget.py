@@ -1,17 +1,14 @@
 """How much of request bodies a process holds at a time."""
 
 import asyncio
-import ctypes
 from collections import deque
 from typing import Any
 
+from core.http.burst_memory import burst_memory
 from core.problems import BUSY, DatabaseUnavailable
 
 LEAST_BUDGET = 32 * 1024 * 1024  # bytes
 MUCH = 4 * 1024 * 1024  # bytes, after which memory is given back to the system
-QUIET_SECONDS = 1.0
-
-libc: Any = ctypes.CDLL(None)
 
 
 class BodyBudget:
@@ -59,7 +56,7 @@ class BodyBudget:
         self._serve()
         if self._free == self._most > self._least + MUCH:
             self._least = self._most
-            asyncio.get_running_loop().call_later(QUIET_SECONDS, trim)
+            burst_memory.give_back_soon()
 
     def _serve(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._free:
@@ -67,9 +64,3 @@ class BodyBudget:
             if not turn.done():
                 self._take(size, task)
                 turn.set_result(None)
-
-
-def trim() -> None:
-    """The C library keeps what a burst took for the next one; glibc can be told to give it back."""
-    if hasattr(libc, "malloc_trim"):
-        libc.malloc_trim(0)

@@ -14,6 +14,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from core.http.body_framing import Chunked, Framing, Sized
+from core.http.burst_memory import burst_memory
 from core.http.exchange import Exchange
 from core.http.request_head import MOST_HEAD, MOST_LINE, RequestHead, bad, long_line
 from core.http.uptake import Uptake
@@ -107,6 +108,8 @@ class Connection(asyncio.Protocol):
             self._answering = None  # they hold each other, and the exchange its body
         if self._doubt:
             self._doubt.cancel()
+        if self.flow.write_paused:
+            burst_memory.give_back_soon()  # much of an answer was not taken
         self.flow.resume_writing()
 
     def pause_writing(self) -> None:
