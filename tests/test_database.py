@@ -101,6 +101,12 @@ async def relay(database: str, tmp_path: Path) -> AsyncIterator[Relay]:
     await relay.close()
 
 
+def idle(db: Database) -> bool:
+    """Whether every connection of the pool has been made, and nobody uses one."""
+    stats = db.pool.get_stats()
+    return stats["pool_available"] == stats["pool_size"]
+
+
 async def refusal(asker: Awaitable[object]) -> str:
     """The `codigo` of the 503 that ends it."""
     with pytest.raises(DatabaseUnavailable) as refused:
@@ -424,6 +430,7 @@ async def test_a_change_that_is_not_answered_may_have_happened(
     monkeypatch.setattr("core.database.executors.SILENCE_SECONDS", 0.3)
     db = await opened(relay.url, timeout=1, coalesce=coalesce)
     assert await db.gather(int, NEW_USERS, username="ana")
+    await until(lambda: idle(db))
     relay.silent = True
 
     assert await refusal(db.gather(int, NEW_USERS, username="beto")) == "resultado_desconocido"
