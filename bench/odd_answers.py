@@ -45,7 +45,7 @@ NOT_SPOKEN = (
 def fault(request: OddRequest, answer: bytes) -> str:
     """What is wrong with an answer."""
     answer = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
-    head, ended, _ = answer.partition(b"\r\n\r\n")
+    head, ended, body = answer.partition(b"\r\n\r\n")
     if not answer and request.unending:
         return ""
     found = re.match(rb"HTTP/1\.1 (\d{3}) ", head)
@@ -54,9 +54,16 @@ def fault(request: OddRequest, answer: bytes) -> str:
     status = int(found[1])
     if status >= 500 and status not in NOT_SPOKEN:
         return str(status)
-    if status >= 400 and b"\r\ncontent-type: application/problem+json" not in head.lower():
+    if status >= 400 and not _tells_why(head.lower(), body):
         return str(status)
     return ""
+
+
+def _tells_why(head: bytes, body: bytes) -> bool:
+    """Whether a refusal is a problem (RFC 9457) or one of OAuth's (RFC 6749 section 5.2)."""
+    if b"\r\ncontent-type: application/problem+json" in head:
+        return True
+    return b"\r\ncontent-type: application/json" in head and b'"error":"' in body
 
 
 def _ask(host: str, port: int, request: OddRequest) -> bytes:

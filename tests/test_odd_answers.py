@@ -53,6 +53,7 @@ def test_what_is_odd_stands_in_its_place(place, part, monkeypatch):
         (PROBLEM.replace(b"422", b"500"), "500"),
         (PROBLEM.replace(b"422", b"503"), "503"),
         (PROBLEM.replace(b"problem+", b""), "422"),
+        (PROBLEM.replace(b"problem+", b"").replace(b"{}", b'{"error":"invalid_request"}'), ""),
         (b"", "b''"),
         (b"HTTP/1.1 200 OK\r\n", "b'HTTP/1.1 200 OK\\r\\n'"),
         (b"Traceback", "b'Traceback'"),
