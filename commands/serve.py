@@ -2,8 +2,12 @@
 
 import errno
 import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing import resource_tracker
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -89,14 +93,32 @@ class _AnnouncingServer(uvicorn.Server):
 
 
 class _AnnouncingSupervisor(Multiprocess):
-    """Says where the processes listen, once one of them answers."""
+    """Says where the processes listen, once one of them answers.
+
+    A terminal's Ctrl-C reaches each process. It waits in those that still import, which know no better than to
+    print where they were: they inherit that SIGINT is blocked, until they heed it (core/process/shutdown.py)."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, announced: partial[None]) -> None:
         super().__init__(config, sockets=[listener])
         self._announced: partial[None] | None = announced
 
+    def init_processes(self) -> None:
+        with _interrupts_held():
+            super().init_processes()
+
     def keep_subprocess_alive(self) -> None:
-        super().keep_subprocess_alive()
+        with _interrupts_held():
+            super().keep_subprocess_alive()
         if self._announced and any(process.is_ready() for process in self.processes):
             self._announced()
             self._announced = None
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    resource_tracker.ensure_running()  # its start, which comes with the first process, would let them through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

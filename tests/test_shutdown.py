@@ -1,6 +1,7 @@
 """A process that is told to end says so, finishes what it has accepted, and exits with 0."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -86,6 +87,18 @@ def refuses(url: str) -> bool:
     parts = urlsplit(url)
     with socket.socket() as newcomer:
         return newcomer.connect_ex((parts.hostname, parts.port)) != 0
+
+
+def workers(parent: int) -> list[str]:
+    """The processes that it has started to serve."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+def catches_interrupts(pid: str) -> bool:
+    """Whether it is so far that Python would raise KeyboardInterrupt."""
+    caught = re.search(r"SigCgt:\t(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(caught and int(caught[1], 16) >> signal.SIGINT - 1 & 1)
 
 
 def ended(pid: str) -> bool:
@@ -177,6 +190,16 @@ def test_ctrl_c_ends_it_quietly(database: str) -> None:
     assert 'msg="SIGINT: no longer ready, stopping in 0 seconds"\n' in output
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
+def test_ctrl_c_ends_several_processes_that_are_still_starting_quietly(database: str) -> None:
+    environ = ENVIRON | {"DATABASE_URL": database, "WEB_CONCURRENCY": "2"}
+    with started("app.py", env=environ, stderr=subprocess.PIPE, start_new_session=True) as parent:
+        until(lambda: [catches_interrupts(worker) for worker in workers(parent.pid)] == [True, True])
+        os.killpg(parent.pid, signal.SIGINT)
+        _, errors = parent.communicate(timeout=20)
+    assert (parent.returncode, errors) == (0, "")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the workers in /proc")
 def test_several_processes_take_the_signal_of_a_platform_and_of_their_parent_as_one(database: str) -> None:
@@ -185,7 +208,7 @@ def test_several_processes_take_the_signal_of_a_platform_and_of_their_parent_as_
         url = listening(parent.stdout)
         with client_of(url) as api, member(api, "ana") as ana:
             upload = Upload(ana)
-            children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+            children = workers(parent.pid)
             os.killpg(parent.pid, signal.SIGTERM)
             until(lambda: any(ended(child) for child in children))  # the one that had nothing to do
             assert upload.end().status_code == 200

@@ -43,6 +43,7 @@ class Shutdown:
         server.config.timeout_graceful_shutdown = server.config.timeout_graceful_shutdown or GRACE_SECONDS
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._begin, number, server)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the parent of several blocks SIGINT until here
         return True
 
     def _begin(self, number: signal.Signals, server: uvicorn.Server) -> None:
