@@ -53,8 +53,10 @@ def measure() -> dict[str, float]:
     return {name: round(median(found), 2) for name, found in ratios.items()}
 
 
-def verdict(dearer: list[str]) -> str:
+def verdict(dearer: list[str], unrecorded: list[str]) -> str:
     """What the table says, in a sentence."""
+    if unrecorded:
+        return f"Nothing is recorded of {', '.join(unrecorded)}: run with --record."
     if dearer:
         return f"Dearer than {GENEROUS} times the record: {', '.join(dearer)}."
     return f"No request has become dearer than {GENEROUS} times the record."
@@ -75,18 +77,19 @@ def main() -> int:
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 1
-    recorded = ratios if options.record or not RECORDED.exists() else json.loads(RECORDED.read_text())
-    recorded = ratios | recorded  # a case that is new is as dear as it is
     if options.record:
         RECORDED.write_text(json.dumps(ratios, indent=2) + "\n")
+    recorded = json.loads(RECORDED.read_text())
+    unrecorded = [case.title for case in GUARDED if case.name not in recorded]
+    known = [case for case in GUARDED if case.name in recorded]
     rows = []
-    for case in GUARDED:
+    for case in known:
         now, then = ratios[case.name], recorded[case.name]
         rows.append([case.title, f"{now:.2f}", f"{then:.2f}", f"{now / then:.2f}"])
     print(markdown(["CPU of a request ÷ a constant answer's", "now", "recorded", "now ÷ recorded"], rows))
-    dearer = [case.title for case in GUARDED if ratios[case.name] > GENEROUS * recorded[case.name]]
-    print(f"\n{verdict(dearer)}")
-    return int(options.strict and bool(dearer))
+    dearer = [case.title for case in known if ratios[case.name] > GENEROUS * recorded[case.name]]
+    print(f"\n{verdict(dearer, unrecorded)}")
+    return int(options.strict and bool(dearer or unrecorded))
 
 
 if __name__ == "__main__":

@@ -217,8 +217,8 @@ def test_what_is_too_much_at_once_is_told_everywhere(connect, ana, monkeypatch):
 
 def test_whoever_is_gone_is_told_so(api, ana, rows):
     for method, path in operations():
-        if path == "/user/me":
-            with member(api, f"gone-{method.lower()}") as gone:
+        if path in ("/user/me", "/user/me/datos"):
+            with member(api, f"gone-{method.lower()}-{path[9:]}") as gone:
                 gone.get("/user/me")
                 rows("DELETE FROM usuario WHERE id = %s", gone.id)
                 problem(_ask(gone, method, path, **_valid(method, path)), 404, "usuario_inexistente")

@@ -62,6 +62,14 @@ def test_a_script_reads_sales_with_it(beto, api, path):
     )
 
 
+def test_a_till_that_sells_reads_nothing(beto, api):
+    sale = beto.post("/venta/", json=SALE).headers["location"]
+    headers = bearer(make(beto, "ventas:crear"))
+    assert api.post("/venta/", json=SALE, headers=headers).status_code == 201
+    for path in (sale, "/venta/", "/venta/exportar", "/venta/resumen?por=dia", f"/user/{beto.id}/venta"):
+        problem(api.get(path, headers=headers), 403, "ambito_insuficiente")
+
+
 def test_it_does_nothing_else(ana, api):
     """Whatever the map has or will have: a route that says nothing of keys takes none."""
     headers = bearer(make(ana))

@@ -257,6 +257,19 @@ def test_meanwhile_nobody_else_takes_the_correo(site, beto, postbox, rows):
     assert site.post("/user/", json=squatter).status_code == 201
 
 
+def test_it_changes_nothing_where_another_has_the_correo(site, beto, postbox, rows):
+    """As after a DBA has moved it by hand."""
+    token = stolen(site, beto, postbox)
+    site.post("/user/", json=new_user("carla"))
+    rows("UPDATE usuario SET correo = 'beto@example.com' WHERE username = 'carla'")
+
+    detail = problem(undo(site, token), 409, "usuario_repetido")["detail"]
+    assert detail == "el correo ya está en uso"
+    assert site.get("/user/me", headers=beto).json()["correo"] == "malo@example.com"
+    rows("UPDATE usuario SET correo = 'carla@example.com' WHERE username = 'carla'")
+    assert undo(site, token).status_code == 200
+
+
 def test_its_owner_may_go_back_by_themself(site, beto, postbox):
     stolen(site, beto, postbox)
     back = {"correo": "beto@example.com", "password_actual": PASSWORD}
