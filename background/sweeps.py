@@ -10,6 +10,8 @@ from core.process.services import Services
 from core.process.sweeping import Sweep
 from sql import auditoria_late, avisos, eliminaciones, enlaces, idempotencia, intentos, llaves, sesiones
 
+PAUSE = 4  # times as long as a step of a removal, so that it takes a fifth of the database's time
+
 
 def sweeps(services: Services) -> list[Sweep]:
     db = services.db
@@ -40,11 +42,11 @@ async def note_used(services: Services) -> int:
 
 
 async def remove_accounts(db: Database) -> int:
-    """Removes what is left of deleted accounts, step by step, with pauses as long as the steps; 0 at the end."""
+    """Removes what is left of deleted accounts, step by step, with a pause after each; 0 at the end."""
     loop = asyncio.get_running_loop()
     done, began = await eliminaciones.step(db, None), loop.time()
     while done:
-        await asyncio.sleep(loop.time() - began)
+        await asyncio.sleep(PAUSE * (loop.time() - began))
         began = loop.time()
         done = await eliminaciones.step(db, None if done.last else done)
     return 0

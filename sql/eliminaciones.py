@@ -5,7 +5,7 @@ from msgspec import Struct
 from core.database.database import Database, Runner
 from sql.usuarios_deletion import RECORD_DELETED, TO_DELETE
 
-MOST_AT_ONCE = 2000  # rows that an account may have to be deleted in one statement, and that one step removes
+MOST_AT_ONCE = 500  # rows that an account may have to be deleted in one statement, and that one step removes
 
 LARGE = f"""
 -- eliminaciones.large: whether an account has more than can go in one statement;
