@@ -20,6 +20,12 @@ export function Form({ onSend, submit, cancel, onCancel, danger = false, draft =
   const [busy, setBusy] = useState(false);
 
   useEffect(() => () => typed.delete(last), []);
+  // A dialog gives the focus to a form that it has when it opens; this one may have had to load first.
+  useEffect(() => {
+    const first = form.current.querySelector("[autofocus]");
+    first?.focus();
+    first?.select();
+  }, []);
   useEffect(() => {
     if (problem) form.current?.querySelector("[aria-invalid=true], [role=alert]")?.focus();
   }, [problem]);
@@ -62,16 +68,17 @@ function unexpected(error) {
   return new Problem(0, { detail: "El panel tuvo un error; recargue la página" });
 }
 
-/** One input. `rule` is said before it is broken; the API's own sentence stands below once it was. */
-export function Field({ label, name, rule, options, children, class: wrapper = "", ...input }) {
+/** One input, with `value` at first: what is typed stays when the form is drawn anew. `rule` is said before it is broken;
+ *  the API's own sentence stands below once it was. */
+export function Field({ label, name, rule, options, children, value, class: wrapper = "", ...input }) {
   const id = useId();
   const error = useContext(Errors)[name];
   const said = [rule && `${id}-rule`, error && `${id}-error`].filter(Boolean).join(" ") || undefined;
-  const common = { id, name, "aria-describedby": said, "aria-invalid": error ? "true" : undefined, ...input };
+  const common = { id, name, "aria-describedby": said, "aria-invalid": error ? "true" : undefined, defaultValue: value, ...input };
   return html`<div class="field ${wrapper}">
     <label for=${id}>${label}${input.required === false && html` <span class="soft">(opcional)</span>`}</label>
     ${options
-      ? html`<select ...${common}>${options.map(([value, text]) => html`<option value=${value} selected=${value === input.value}>${text}</option>`)}</select>`
+      ? html`<select ...${common}>${options.map(([each, text]) => html`<option value=${each} selected=${each === value}>${text}</option>`)}</select>`
       : input.type === "password"
         ? html`<${Secret} ...${common} />`
         : html`<input ...${common} />`}

@@ -1,6 +1,7 @@
 // The panel's frame: who is here, where they are, and what is shown for that.
 import { Access } from "./access.js";
 import { get } from "./api.js";
+import { keepFocus } from "./focus.js";
 import { anythingTyped } from "./forms.js";
 import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { Account } from "./cuenta.js";
@@ -157,4 +158,5 @@ addEventListener("pageshow", ({ persisted }) => persisted && !has() && location.
 await join();
 const root = document.getElementById("panel");
 root.replaceChildren();
+keepFocus(root);
 render(html`<${Panel} />`, root);

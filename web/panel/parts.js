@@ -99,11 +99,22 @@ export function Messages() {
       return remove;
     };
   }, []);
+  useEffect(() => {
+    const press = (event) => {
+      const last = messages.findLast(({ undo }) => undo);
+      if (!last || event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.target.closest("input, dialog")) return;
+      event.preventDefault();
+      last.undo();
+      last.remove();
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, [messages]);
   return html`<div class="messages" role="status" aria-live="polite">
     ${messages.map(
       (message) => html`<div class="message">
         <span>${message.text}</span>
-        ${message.undo && html`<button type="button" onClick=${() => (message.undo(), message.remove())}>Deshacer</button>`}
+        ${message.undo && html`<button type="button" aria-keyshortcuts="Control+Z" onClick=${() => (message.undo(), message.remove())}>Deshacer <kbd class="desk" aria-hidden="true">Ctrl Z</kbd></button>`}
       </div>`,
     )}
   </div>`;
