@@ -23,7 +23,8 @@ async def _watch(services: Services) -> None:
         return
     try:
         allowed = await connections.allowed(services.db)
+        nodes = await connections.nodes(services.db) if services.db.sharded else 0
     except DatabaseUnavailable:
         return
-    if short := shortage(settings, allowed):
+    if short := shortage(settings, allowed, nodes):
         log.warning("%s", short)

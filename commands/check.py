@@ -57,7 +57,7 @@ def run(settings: Settings, database: Callable[[], AbstractContextManager[str]])
         with database() as url, plain_errors(), connect(url) as connection:
             facts = review.facts(connection)
             findings += of_migrations(_states(connection), settings)
-            findings += of_database(facts, settings)
+            findings += of_database(facts, review.nodes(connection), settings)
             if due := auditoria_retention.due(url, settings.audit_months):
                 findings.append(
                     Finding(
@@ -136,10 +136,10 @@ def _states(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
         ]
 
 
-def of_database(facts: Facts, settings: Settings) -> Iterator[Finding]:
+def of_database(facts: Facts, nodes: int, settings: Settings) -> Iterator[Finding]:
     """What a review asks of the server, the database and the role; of one's own machine, less."""
     yield Finding("ok", f"PostgreSQL {facts.version}, encoding UTF8, locale {facts.locale}")
-    short = shortage(settings, facts.allowed)
+    short = shortage(settings, facts.allowed, nodes)
     yield Finding(
         "advice" if short else "ok", f"connections: {short or f'they fit the {facts.allowed} allowed'}"
     )

@@ -6,6 +6,9 @@ import psycopg
 from msgspec import Struct
 from psycopg.rows import args_row
 
+from core.database import pool
+from sql import connections
+
 FACTS = """
 -- review.facts: the server, the database and the role, as a review asks for them; uses no index
 SELECT current_setting('server_version'),
@@ -74,3 +77,10 @@ def facts(connection: psycopg.Connection[Any]) -> Facts:
     with connection.cursor(row_factory=args_row(Facts)) as cursor:
         [found] = cursor.execute(FACTS).fetchall()
     return found
+
+
+def nodes(connection: psycopg.Connection[Any]) -> int:
+    """How many nodes of a cluster keep rows of its users; none where the database is no cluster."""
+    [(sharded,)] = connection.execute(pool.SHARDED).fetchall()
+    [(count,)] = connection.execute(connections.NODES).fetchall() if sharded else [(0,)]
+    return int(count)

@@ -71,6 +71,19 @@ def test_a_review_would_ask(database: str, settings: dict[str, str], advice: str
     assert [line for line in lines if line.startswith("advice   role: postgres is a superuser: run")]
 
 
+def test_the_nodes_of_a_cluster_count(database: str, rows: Rows) -> None:
+    if rows("SELECT to_regclass('pg_dist_node')") != [(None,)]:
+        pytest.skip("it is a cluster, of one node")
+    rows("SET allow_system_table_mods = on")
+    rows(
+        "CREATE TABLE pg_catalog.pg_dist_node (groupid, shouldhaveshards) AS VALUES (0, false), (1, true), (2, true)"
+    )
+    rows("GRANT SELECT ON pg_dist_node TO PUBLIC")
+    _, lines, _ = check(url_as("ventas_app", database), INSTANCES="10", DB_POOL_MAX="10")
+    [found] = [line for line in lines if "connections: " in line]
+    assert found.startswith("advice   connections: 150 connections may be needed (10 processes with")
+
+
 def test_a_role_that_may_not_read_a_table_is_told_which(database: str, rows: Rows) -> None:
     rows("REVOKE ALL ON aviso, enlace FROM ventas_app")
     _, lines, _ = check(url_as("ventas_app", database))

@@ -6,6 +6,14 @@ import httpx
 import pytest
 from fleets import until
 
+from core.database import pool
+from sql import connections
+
+
+@pytest.fixture(autouse=True)
+def one_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "SHARDED", "SELECT false")
+
 
 def test_it_says_what_to_set(
     connect: Callable[..., httpx.Client], rows: Callable[..., list[tuple]], caplog: pytest.LogCaptureFixture
@@ -28,6 +36,22 @@ def test_a_limit_of_the_role_counts(
     connect(WEB_CONCURRENCY="2")
     until(lambda: "22 connections may be needed" in caplog.text)
     assert "the database allows 20: set DB_POOL_MAX=9" in caplog.text
+
+
+@pytest.mark.parametrize(("nodes", "needed"), [(2, 700), (20, 940)])  # of eight at most
+def test_the_nodes_of_a_cluster_count(
+    connect: Callable[..., httpx.Client],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: int,
+    needed: int,
+) -> None:
+    monkeypatch.setattr(pool, "SHARDED", "SELECT true")
+    monkeypatch.setattr(connections, "NODES", f"SELECT {nodes}")
+    connect(INSTANCES="10", WEB_CONCURRENCY="2", DB_POOL_MAX="30")
+    more = (needed - 620) // 20
+    until(lambda: f"{needed} connections may be needed" in caplog.text)
+    assert f"DB_POOL_MAX=30, {more} more for the nodes of the cluster and a listener)" in caplog.text
 
 
 def test_it_is_silent_when_they_fit(
