@@ -1,22 +1,32 @@
-// The first rows of a file of sales as the import reads them, to be looked at before it is sent.
-export const SEPARATORS = { "": "Según la primera línea", ",": "Coma", ";": "Punto y coma", "\t": "Tabulador" };
-export const CHARSETS = { "utf-8": "UTF-8", "windows-1252": "Windows (windows-1252)", "iso-8859-1": "ISO 8859-1" };
-const SAMPLE_BYTES = 64 * 1024;
+// A file of sales as the import reads it, to be looked at before it is sent.
+export const CHARSETS = { "": "Automático", "utf-8": "UTF-8", "windows-1252": "Windows (windows-1252)", "iso-8859-1": "ISO 8859-1" };
 export const COLUMNS = ["venta", "ventas_productos", "creacion", "usuario_id"];
+const SAMPLE_BYTES = 64 * 1024;
+const WORKBOOKS = [[0x50, 0x4b, 0x03, 0x04], [0xd0, 0xcf, 0x11, 0xe0]]; // how .xlsx and .xls begin
 
-/** { header, rows, separator, lines }: cells as text; `lines` is how many rows the file has, about. */
-export async function sample(file, charset, most = 8) {
+/** { header, rows, charset, lines, whole, workbook }: cells as text; `lines` is how many rows the file has, about unless `whole`. */
+export async function sample(file, chosen, most = 8) {
   const buffer = new Uint8Array(await file.slice(0, SAMPLE_BYTES).arrayBuffer());
-  const text = new TextDecoder(encoding(buffer, charset)).decode(buffer).replace(/^\uFEFF/u, "");
+  if (WORKBOOKS.some((mark) => mark.every((byte, at) => byte === buffer[at]))) return { workbook: true };
+  const charset = chosen || guessed(buffer);
+  const text = new TextDecoder(encoding(buffer, charset)).decode(buffer);
   const whole = file.size <= SAMPLE_BYTES;
-  const sampled = text.split(/\r\n|\n|\r/u).filter((line) => line.replace(/[;,\t\s]/gu, ""));
-  const lines = whole ? sampled.length : Math.round((sampled.length * file.size) / buffer.length);
-  if (file.name.endsWith(".ndjson")) return { ...objects(sampled.slice(0, most)), lines };
-  const named = /^sep=(.)\s*(?:\r\n|\n|\r)/u.exec(text);
-  const separator = named?.[1] ?? guess(sampled[0] ?? "");
-  const [header = [], ...rows] = table(named ? text.slice(named[0].length) : text, separator, most + 1);
-  return { header: header.map((cell) => cell.trim().toLowerCase()), rows, separator, lines: lines - 1 - (named ? 1 : 0) };
+  const lines = text.split(/\r\n|\n|\r/u).filter((line) => line.trim());
+  const about = (found) => (whole ? found : Math.round((found * file.size) / buffer.length));
+  if (isJson(file)) return { ...objects(lines.slice(0, most)), charset, whole, lines: about(lines.length) };
+  const { separator, body } = begins(text);
+  const [header = [], ...rows] = [...records(body, separator)].map(({ cells }) => cells).filter((cells) => cells.some(Boolean));
+  return { header, rows: rows.slice(0, most), charset, whole, lines: about(rows.length) };
 }
+
+/** All of a file of cells: { declared, separator, rows }. */
+export async function read(file, charset) {
+  const buffer = new Uint8Array(await file.arrayBuffer());
+  const { declared, separator, body } = begins(new TextDecoder(encoding(buffer, charset)).decode(buffer));
+  return { declared: declared?.[0], separator, rows: records(body, separator) };
+}
+
+export const isJson = (file) => file.name.endsWith(".ndjson");
 
 function encoding([first, second], charset) {
   if (first === 0xff && second === 0xfe) return "utf-16le";
@@ -24,15 +34,34 @@ function encoding([first, second], charset) {
   return charset;
 }
 
-const guess = (header) => [";", "\t"].find((mark) => header.includes(mark)) ?? ",";
+/** UTF-8, or what Excel writes on Windows where it is not that. */
+function guessed(buffer) {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(buffer, { stream: true });
+    return "utf-8";
+  } catch {
+    return "windows-1252";
+  }
+}
 
-function table(text, separator, most) {
-  const rows = [];
-  let row = [];
+/** What separates the cells of a text; `declared` is its line that says so, and `body` what follows. */
+function begins(text) {
+  const declared = /^"?sep=([;,\t|])"?\s*?(?:\r\n|\n|\r)/iu.exec(text);
+  const body = declared ? text.slice(declared[0].length) : text;
+  const header = body.split(/[\r\n]/u).find((line) => line.trim()) ?? "";
+  return { declared, body, separator: declared?.[1] ?? [";", "\t"].find((mark) => header.includes(mark)) ?? "," };
+}
+
+/** Each record: its trimmed cells, and how many lines it ends. */
+function* records(text, separator) {
+  let cells = [];
   let cell = "";
+  let lines = 0;
   let quoted = false;
-  for (let at = 0; at < text.length && rows.length < most; at += 1) {
+  for (let at = 0; at < text.length; at += 1) {
     const mark = text[at];
+    const ends = mark === "\n" || (mark === "\r" && text[at + 1] !== "\n");
+    if (ends) lines += 1;
     if (quoted) {
       if (mark !== '"') cell += mark;
       else if (text[at + 1] === '"') cell += text[(at += 1)];
@@ -40,16 +69,15 @@ function table(text, separator, most) {
     } else if (mark === '"' && !cell.trim()) {
       quoted = true;
       cell = "";
-    } else if (mark === separator || mark === "\n" || mark === "\r") {
-      row.push(cell.trim());
+    } else if (mark === separator || ends) {
+      cells.push(cell.trim());
       cell = "";
-      if (mark === separator) continue;
-      if (row.some(Boolean)) rows.push(row);
-      row = [];
+      if (!ends) continue;
+      yield { cells, lines };
+      [cells, lines] = [[], 0];
     } else cell += mark;
   }
-  if (cell || row.length) rows.push([...row, cell.trim()]);
-  return rows.slice(0, most);
+  if (cell || cells.length) yield { cells: [...cells, cell.trim()], lines: 1 };
 }
 
 function objects(lines) {
@@ -61,7 +89,7 @@ function objects(lines) {
     }
   });
   const header = COLUMNS.filter((name) => found.some((each) => each && name in each));
-  return { header, rows: found.map((each) => header.map((name) => String(each?.[name] ?? ""))), separator: "" };
+  return { header, rows: found.map((each) => header.map((name) => String(each?.[name] ?? ""))) };
 }
 
 /** A cell of `venta` in cents, or null: whole cents or, with `decimal` "coma" or "punto", units. */
