@@ -112,6 +112,13 @@ def log_in(server: ContenderServer, id: int) -> str:
     return str(answer.json()["access_token"])
 
 
+def api_key(server: ContenderServer, token: str) -> str:
+    """An API key of ours for the user of a token, for sales alone."""
+    key = {"nombre": "bench", "ambitos": ["ventas:leer", "ventas:crear"], "password_actual": PASSWORD}
+    with server.client(token) as client:
+        return str(client.post("/user/me/llaves", json=key).raise_for_status().json()["llave"])
+
+
 def refresh_tokens(contender: Contender, database: BenchDatabase) -> list[str]:
     """A refresh token, never used, of each session: ours are sealed, the peers' are tokens of their own kind."""
     keys, now = Keys(SECRET), int(time.time())

@@ -1,8 +1,8 @@
 """Tells whether a request has become dearer: this project's CPU time for it, relative to a constant answer's.
 
 Both servers run side by side and are loaded in turn, so that the ratio hardly depends on the machine. It is
-compared with the one recorded in bench/guard.json, and the last line says what came of it. Takes about a minute; needs
-wrk.
+compared with the one recorded in bench/guard.json, and the last line says what came of it. An API key is compared with
+a token. Takes about two minutes; needs wrk.
 """
 
 import argparse
@@ -12,24 +12,27 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
-from bench.cases import CASES, Callers, refresh_tokens
+from bench.cases import CASES, USER_IDS, Callers, api_key, refresh_tokens
 from bench.contenders import CACHE, CONTENDERS
-from bench.database import database
+from bench.database import BenchDatabase, database
 from bench.load import MISSING, requests_file, run
 from bench.machine import cores, pin
 from bench.report import markdown
-from bench.server import CannotStart, running
+from bench.server import CannotStart, ContenderServer, running
 
 RECORDED = Path(__file__).with_name("guard.json")
 GUARDED = [
     case for case in CASES if case.name in ("get-user", "post-sale", "post-keyed", "list-sales", "renew")
 ]
+BY_KEY = [case for case in CASES if case.name in ("get-sale", "post-sale")]
 ROUNDS, SECONDS, CONNECTIONS = 5, 1, 32
 GENEROUS = 1.5  # times the recorded ratio: beyond any noise
 
 
-def measure() -> dict[str, float]:
-    """LoadCase → CPU time of a request to this project ÷ that of the constant answer, the rounds' median."""
+def measure() -> tuple[dict[str, float], dict[str, float]]:
+    """LoadCase → CPU time of a request to this project ÷ that of the constant answer, the rounds' median.
+
+    And title of a case → CPU time of a request with an API key ÷ that of one with a token."""
     CACHE.mkdir(exist_ok=True)
     server_core, load_core = cores()
     pin(load_core)
@@ -50,7 +53,24 @@ def measure() -> dict[str, float]:
                         ours_cpu = run(server, db, requests, CONNECTIONS, SECONDS, renewed).server_cpu
                     if turn:  # the first one warms up
                         ratios[case.name].append(ours_cpu / least)
-    return {name: round(median(found), 2) for name, found in ratios.items()}
+        by_key = key_against_token(server, db, callers)
+    return {name: round(median(found), 2) for name, found in ratios.items()}, by_key
+
+
+def key_against_token(server: ContenderServer, db: BenchDatabase, callers: Callers) -> dict[str, float]:
+    keys = Callers({id: api_key(server, callers.tokens[id]) for id in USER_IDS}, [])
+    ratios = {}
+    for case in BY_KEY:
+        turns = []
+        with requests_file(case.lines(callers)) as by_token, requests_file(case.lines(keys)) as by_key:
+            for _ in range(ROUNDS + 1):
+                token, key = (
+                    run(server, db, requests, CONNECTIONS, SECONDS).server_cpu
+                    for requests in (by_token, by_key)
+                )
+                turns.append(key / token)
+        ratios[case.title] = median(turns[1:])  # the first one warms up
+    return ratios
 
 
 def verdict(dearer: list[str], unrecorded: list[str]) -> str:
@@ -73,7 +93,7 @@ def main() -> int:
         print(MISSING, file=sys.stderr)
         return int(options.strict)
     try:
-        ratios = measure()
+        ratios, by_key = measure()
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 1
@@ -87,6 +107,8 @@ def main() -> int:
         now, then = ratios[case.name], recorded[case.name]
         rows.append([case.title, f"{now:.2f}", f"{then:.2f}", f"{now / then:.2f}"])
     print(markdown(["CPU of a request ÷ a constant answer's", "now", "recorded", "now ÷ recorded"], rows))
+    rows = [[title, f"{ratio:.2f}"] for title, ratio in by_key.items()]
+    print(f"\n{markdown(['CPU of a request with an API key ÷ with a token', 'now'], rows)}")
     dearer = [case.title for case in known if ratios[case.name] > GENEROUS * recorded[case.name]]
     print(f"\n{verdict(dearer, unrecorded)}")
     return int(options.strict and bool(dearer or unrecorded))
