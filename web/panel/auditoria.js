@@ -36,8 +36,16 @@ const REASONS = {
   demasiados_intentos: "hubo demasiados intentos",
 };
 
+const CHANGED = { correo: "el correo", nombre: "el nombre", apellido: "el apellido", username: "el usuario", telefono: "el teléfono", direccion: "la dirección", password: "la contraseña" };
+
+/** What a change did to an account, in words. */
+function changed({ bloqueado, rol, estado, ...others }) {
+  const words = [bloqueado === true && "bloqueada", bloqueado === false && "desbloqueada", rol && `ahora es ${rol}`, estado === true && "verificada", estado === false && "sin verificar"];
+  return [...words, ...Object.keys(others).map((name) => CHANGED[name])].filter(Boolean).join(", ");
+}
+
 export function describe({ accion, despues }) {
-  const reason = REASONS[despues?.motivo ?? despues?.codigo ?? despues?.causa];
+  const reason = accion === "usuario_actualizado" ? changed(despues ?? {}) : REASONS[despues?.motivo ?? despues?.codigo ?? despues?.causa];
   return (ACTIONS[accion] ?? accion.replaceAll("_", " ")) + (reason ? `: ${reason}` : "");
 }
 
@@ -76,7 +84,7 @@ function Event({ event, zone }) {
     <div>
       <p><b>${describe(event)}</b></p>
       <p class="soft small">
-        ${moment(event.creacion, zone)} · ${event.usuario_id === null ? "nadie identificado" : html`por <${Who} id=${event.usuario_id} />`}
+        ${moment(event.creacion, zone)} · ${event.usuario_id === null ? "sin identificarse" : html`por <${Who} id=${event.usuario_id} />`}
         ${event.afectado_id !== null && event.afectado_id !== event.usuario_id && html`, a <${Who} id=${event.afectado_id} />`}
         ${event.direccion && ` · ${event.direccion}`}${event.agente && ` · ${device(event.agente)}`}
       </p>

@@ -51,6 +51,9 @@ export function moment(text, zone) {
   return plain(formatter(options, zone).format(new Date(text)));
 }
 
+/** The same without the time where that is midnight: of a sale whose file had a day alone. */
+export const dayOrMoment = (text, zone) => moment(text, zone).replace(", 00:00", "");
+
 /** How long ago a moment was: "hace 5 minutos". */
 export function ago(text) {
   const seconds = (new Date(text) - Date.now()) / 1000;

@@ -9,7 +9,9 @@ import { fullName } from "./people.js";
 import { go, link } from "./router.js";
 import { More, usePages } from "./ventas_lista.js";
 
-const LOGINS = 12;
+const EVENTS = 120;
+const FREE = { new: 20, known: 100 }; // wrong passwords from an address, before each has to wait: docs/accounts.md
+const HOUR_MS = 3_600_000;
 const FILTERS = { "": "Todos", admin: "Admins", bloqueados: "Bloqueados", sin: "Sin verificar" };
 const AS_QUERY = { admin: { rol: "admin" }, bloqueados: { bloqueado: true }, sin: { estado: false } };
 
@@ -110,13 +112,41 @@ function RemoveFactor({ user }) {
 
 /** What the audit knows of this user's attempts to get in, and what it means. */
 function Access({ user }) {
-  const loaded = useLoad((signal) => get("auditoria", { afectado_id: user.id, limit: LOGINS }, { signal }), [user.id]);
+  const loaded = useLoad((signal) => get("auditoria", { afectado_id: user.id, limit: EVENTS }, { signal }), [user.id]);
   return html`<section aria-label="Accesos">
     <h3>¿Puede entrar?</h3>
-    <p>${user.blocked ? "No: un admin bloqueó la cuenta." : !user.verified ? "Sí, salvo que este servicio pida un correo verificado: el suyo no lo está." : "Sí, con su contraseña."}</p>
-    <${Loaded} of=${loaded} lines=${3}>${({ body }) =>
-      body.length
-        ? html`<ul class="rows small">${body.map((event) => html`<li><div><b>${describe(event)}</b> <span class="soft">${ago(event.creacion)}${event.direccion && `, desde ${event.direccion}`}</span></div></li>`)}</ul>`
-        : html`<p class="soft">Sin registros.</p>`}<//>
+    <${Loaded} of=${loaded} lines=${3}>${({ body }) => html`
+      <p>${canEnter(user, body)}</p>
+      ${body.length
+        ? html`<ul class="rows small">${runs(body).map(({ event, times }) => html`<li><div><b>${describe(event)}</b>${" "}
+            <span class="soft">${times > 1 && `${times} veces, la última `}${ago(event.creacion)}${event.direccion && `, desde ${event.direccion}`}</span></div></li>`)}</ul>`
+        : html`<p class="soft">Sin registros.</p>`}`}<//>
   </section>`;
+}
+
+function canEnter(user, events) {
+  const failed = events.filter(({ accion }) => accion === "login_fallido");
+  const last = events.find(({ accion }) => accion === "login" || accion === "login_fallido");
+  const reason = last?.despues?.motivo;
+  if (user.blocked) return "No: un admin bloqueó la cuenta.";
+  if (!user.verified && failed.some(({ despues }) => despues?.motivo === "cuenta_sin_verificar"))
+    return "No: este servicio pide un correo verificado, y el suyo no lo está. Pídale que abra el enlace que recibió, o delo por verificado.";
+  const wrong = failed.filter(({ despues, creacion }) => despues?.motivo === "credenciales_invalidas" && Date.now() - new Date(creacion) < HOUR_MS);
+  const known = new Set(events.filter(({ accion }) => accion === "login").map(({ direccion }) => direccion));
+  const waits = Object.entries(Object.groupBy(wrong, ({ direccion }) => direccion)).find(([from, all]) => all.length >= (known.has(from) ? FREE.known : FREE.new));
+  if (waits)
+    return `Quizás no por un rato: en la última hora hubo ${waits[1].length} intentos con otra contraseña desde ${waits[0] || "una dirección"}. Después de ${FREE.new} o, donde ya había entrado, de ${FREE.known}, hay que esperar antes de cada uno, 15 minutos como mucho.`;
+  if (!user.verified) return "Sí, salvo que este servicio pida un correo verificado: el suyo no lo está.";
+  return reason === "credenciales_invalidas" ? "Sí, con su contraseña; la última vez escribió otra." : "Sí, con su contraseña.";
+}
+
+/** Events of which those that say the same of the same address, one after the other, are one. */
+function runs(events) {
+  const found = [];
+  for (const event of events) {
+    const before = found.at(-1);
+    if (before && describe(before.event) === describe(event) && before.event.direccion === event.direccion) before.times += 1;
+    else found.push({ event, times: 1 });
+  }
+  return found;
 }

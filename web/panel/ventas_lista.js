@@ -1,6 +1,6 @@
 // The list of sales, page after page by its cursor; a deletion can be undone while its message stands.
 import { call, get } from "./api.js";
-import { count, moment, plural } from "./format.js";
+import { count, dayOrMoment, plural } from "./format.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Alert, Empty, Icon, say, Skeleton, told, useLoad } from "./parts.js";
 import { nameOf } from "./people.js";
@@ -24,9 +24,9 @@ export function SalesList({ chosen, zone, filters, admin, added, changed }) {
       </thead>
       <tbody>
         ${sales.map((sale) => {
-          const what = `la venta de ${priced(sale.venta)} del ${moment(sale.creacion, zone)}`;
+          const what = `la venta de ${priced(sale.venta)} del ${dayOrMoment(sale.creacion, zone)}`;
           return html`<tr key=${sale.id}>
-            <td class="name when">${moment(sale.creacion, zone)}${admin && html`<span class="soft small phone"><${Seller} id=${sale.usuario_id} /></span>`}</td>
+            <td class="name when">${dayOrMoment(sale.creacion, zone)}${admin && html`<span class="soft small phone"><${Seller} id=${sale.usuario_id} /></span>`}</td>
             ${admin && html`<td class="name desk"><${Seller} id=${sale.usuario_id} /></td>`}
             <td class="number strong ${sale.venta >= LONG ? "long" : ""}">${priced(sale.venta)}<span class="soft small phone">${plural(sale.ventas_productos, "producto")}</span></td>
             <td class="number desk">${count(sale.ventas_productos)}</td>
