@@ -59,8 +59,24 @@ END
 $$;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC, ventas_app, ventas_lectura;
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, ventas_app, ventas_lectura;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, ventas_app, ventas_lectura;
+
+DO $$
+DECLARE
+    ours text;
+BEGIN
+    -- Every table and sequence but those of an extension, such as the views of Citus: they are another owner's.
+    FOR ours IN
+        SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass
+          FROM pg_class AS c
+         WHERE c.relnamespace = 'public'::regnamespace
+           AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+           AND NOT EXISTS (SELECT 1 FROM pg_depend AS d
+                            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, ventas_app, ventas_lectura', ours);
+    END LOOP;
+END
+$$;
 
 GRANT USAGE ON SCHEMA public TO ventas_app, ventas_lectura;
 
