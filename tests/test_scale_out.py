@@ -133,6 +133,18 @@ def test_there_and_back_nothing_has_changed(cluster, rows, database):
     ]
 
 
+def test_there_and_back_every_table_keeps_its_owner(cluster, rows):
+    owners = "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+    for (name,) in rows(TABLES):
+        rows(f"ALTER TABLE {name} OWNER TO ventas_lectura")
+    before = rows(owners)
+
+    cluster(FORWARD)
+    cluster(BACK)
+
+    assert rows(owners) == before
+
+
 def test_a_table_with_an_identity_column_is_copied_on_the_way_back(cluster, rows):
     for (name,) in rows(NUMBERED):
         assert f"DROP TABLE {name};" in BACK, "Citus makes none plain that has one"

@@ -119,4 +119,18 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- A copy is owned by whoever runs this: from here on by the owner of all tables, who migrates.
+DO $$
+DECLARE
+    copied text;
+BEGIN
+    FOREACH copied IN ARRAY ARRAY['llave', 'eliminacion', 'usuario', 'venta', 'sesion', 'idempotencia'] LOOP
+        EXECUTE format('ALTER TABLE %I OWNER TO %I', copied, (SELECT tableowner
+                                                                FROM pg_tables
+                                                               WHERE schemaname = 'public'
+                                                                 AND tablename = 'auditoria'));
+    END LOOP;
+END
+$$;
 COMMIT;
