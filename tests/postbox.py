@@ -81,6 +81,9 @@ class Postbox:
         while self.connections:  # noqa: ASYNC110 - aiosmtpd has no event for it
             await asyncio.sleep(0.01)
         await server.wait_closed()  # also for what ended within its TLS handshake, of which SMTP never heard
+        for left in list(getattr(asyncio.get_running_loop(), "_transports", {}).values()):
+            left.abort()  # what the loop itself still knows: a connection that no protocol has heard of yet
+        await asyncio.sleep(0)
 
     def mail(self) -> EmailMessage:
         """The next mail, once it is there."""
