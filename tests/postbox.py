@@ -75,15 +75,14 @@ class Postbox:
 
     async def _end(self, server: asyncio.AbstractServer) -> None:
         """No connection is open any more, nor one that was accepted just now."""
-        server.close()
+        for listener in server.sockets:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
         for _ in range(10):  # turns of the loop, in which a connection that was just accepted comes to be
             await asyncio.sleep(0)
+        server.close()  # not before: a connection that comes to be afterwards is left open, and nothing is told
         while self.connections:  # noqa: ASYNC110 - aiosmtpd has no event for it
             await asyncio.sleep(0.01)
         await server.wait_closed()  # also for what ended within its TLS handshake, of which SMTP never heard
-        for left in list(getattr(asyncio.get_running_loop(), "_transports", {}).values()):
-            left.abort()  # what the loop itself still knows: a connection that no protocol has heard of yet
-        await asyncio.sleep(0)
 
     def mail(self) -> EmailMessage:
         """The next mail, once it is there."""
