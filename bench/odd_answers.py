@@ -13,6 +13,7 @@ import httpx
 from bench.members import Member
 from bench.odd_requests import OddRequest, odd, places
 
+OAUTH = ("/login/", "/login/revocar")
 PATIENCE, SHORT_PATIENCE = 10, 0.2  # seconds of silence; short where the server may be waiting for more
 
 
@@ -54,16 +55,17 @@ def fault(request: OddRequest, answer: bytes) -> str:
     status = int(found[1])
     if status >= 500 and status not in NOT_SPOKEN:
         return str(status)
-    if status >= 400 and not _tells_why(head.lower(), body):
+    if status >= 400 and not _tells_why(request, head.lower(), body):
         return str(status)
     return ""
 
 
-def _tells_why(head: bytes, body: bytes) -> bool:
-    """Whether a refusal is a problem (RFC 9457) or one of OAuth's (RFC 6749 section 5.2)."""
+def _tells_why(request: OddRequest, head: bytes, body: bytes) -> bool:
+    """Whether a refusal is a problem (RFC 9457) or, where OAuth's clients ask, one of theirs (RFC 6749 section 5.2)."""
     if b"\r\ncontent-type: application/problem+json" in head:
         return True
-    return b"\r\ncontent-type: application/json" in head and b'"error":"' in body
+    told = b"\r\ncontent-type: application/json" in head and b'"error":"' in body
+    return told and request.place.path in OAUTH
 
 
 def _ask(host: str, port: int, request: OddRequest) -> bytes:

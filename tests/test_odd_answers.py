@@ -8,6 +8,7 @@ from bench.odd_requests import HEADERS, OddPlace, OddRequest, odd, places
 PLACE = OddPlace("GET", "/user/{id}", "header", "If-Match")
 REQUEST = OddRequest(PLACE, b"*", b"", unending=False)
 PROBLEM = b"HTTP/1.1 422 Unprocessable Entity\r\nContent-Type: application/problem+json\r\n\r\n{}"
+REFUSAL = PROBLEM.replace(b"problem+", b"").replace(b"{}", b'{"error":"invalid_request"}')
 
 
 def test_every_place_of_the_description_is_there(api):
@@ -53,7 +54,7 @@ def test_what_is_odd_stands_in_its_place(place, part, monkeypatch):
         (PROBLEM.replace(b"422", b"500"), "500"),
         (PROBLEM.replace(b"422", b"503"), "503"),
         (PROBLEM.replace(b"problem+", b""), "422"),
-        (PROBLEM.replace(b"problem+", b"").replace(b"{}", b'{"error":"invalid_request"}'), ""),
+        (REFUSAL, "422"),
         (b"", "b''"),
         (b"HTTP/1.1 200 OK\r\n", "b'HTTP/1.1 200 OK\\r\\n'"),
         (b"Traceback", "b'Traceback'"),
@@ -61,6 +62,12 @@ def test_what_is_odd_stands_in_its_place(place, part, monkeypatch):
 )
 def test_an_answer_at_fault_is_told(answer, found):
     assert fault(REQUEST, answer) == found
+
+
+@pytest.mark.parametrize("answer", [PROBLEM, REFUSAL])
+def test_oauths_own_refusals_are_right_where_its_clients_ask(answer):
+    place = OddPlace("POST", "/login/revocar", "header", "Accept")
+    assert fault(OddRequest(place, b"*", b"", unending=False), answer) == ""
 
 
 def test_the_server_may_wait_where_a_request_does_not_end():
