@@ -1,5 +1,6 @@
 """Moments of time: as clients write them, and as answers and files have them."""
 
+import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated
 
@@ -8,7 +9,9 @@ from msgspec import Meta, Struct, to_builtins
 DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
 OFFSET = "([Zz]|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?"
+OFFSET_AT_THE_END = re.compile(r"[+-][0-9]{2}(:?[0-5][0-9])?\Z")  # fromisoformat takes +03:60 for +04:00
 FUTURE = timedelta(days=1)
+TO_A_WHOLE_DAY = timedelta(days=1, microseconds=-1)
 DAY_LENGTH = len("2026-01-31")
 
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -39,7 +42,10 @@ def moment(text: str, zone: tzinfo) -> datetime:
     not of the years 1 to 9999 in UTC."""
     if text[4:8:3] != "--" or text[DAY_LENGTH : DAY_LENGTH + 1] not in ("", "T", "t", " "):
         raise ValueError(text)  # fromisoformat knows weeks and other separators, too
-    return utc(datetime.fromisoformat(text.upper()), zone)
+    written = datetime.fromisoformat(text.upper())
+    if written.tzinfo not in (None, UTC) and not OFFSET_AT_THE_END.search(text):
+        raise ValueError(text)
+    return utc(written, zone)
 
 
 def utc(written: datetime, zone: tzinfo) -> datetime:
@@ -92,6 +98,6 @@ class Dates(Struct, frozen=True):
         except ValueError:
             raise ValueError(f"debe ser {WRITTEN}") from None
         if not self.since <= when <= self.until:
-            first = self.since.astimezone(self.zone).date()
+            first = (self.since.astimezone(self.zone) + TO_A_WHOLE_DAY).date()  # that is allowed from its midnight on
             raise ValueError(f"debe ser una fecha desde el {first} hasta un día después de ahora")
         return when

@@ -1,13 +1,13 @@
 """Files of real programs (tests/files), read as what they are; without being told, refused with what to say."""
 
 import asyncio
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from core.files.dialect import Dialect
-from core.instants import moment
+from core.instants import Dates, moment
 from core.zones import zone
 from sql.ventas_import import open_renglones
 
@@ -140,6 +140,9 @@ def test_an_amount_in_units_is_exact(cell, decimal, cents):
         ("1.234 567,00", "coma"),
         ("US$ 1.500,00", "coma"),
         ("LL 1.500,00", "coma"),
+        ("0.500", "coma"),
+        ("0,250", "punto"),
+        ("00.500,00", "coma"),
     ],
 )
 def test_an_amount_that_could_be_another_is_refused(cell, decimal):
@@ -264,6 +267,17 @@ def test_an_ambiguous_file_is_refused_by_line(what):
     _, errors = read(data, "coma", "dma")
     assert errors[0][0] == line
     assert says in errors[0][2]
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("UTC", "2000-01-01"), ("America/Argentina/Buenos_Aires", "2000-01-01"), ("Asia/Kolkata", "2000-01-02")],
+)
+def test_the_first_day_that_is_told_is_one_that_is_taken(name, first):
+    dates = Dates.up_to_now(datetime(2000, 1, 1, tzinfo=UTC), zone(name))
+    assert dates.read(first)
+    with pytest.raises(ValueError, match=f"desde el {first} hasta"):
+        dates.read("1999-12-31")
 
 
 def test_the_zone_of_a_file_is_where_its_times_are():

@@ -117,6 +117,8 @@ def test_the_first_hundred_errors_come_in_the_order_of_the_lines(run, beto):
         b"0026-01-31T10:00:00Z",
         b"2062-01-31T10:00:00Z",
         b"1999-12-31T23:59:59.999999Z",
+        b"2026-01-31T10:00:00+14:60",
+        b"2026-01-31T10:00:00-0399",
     ],
 )
 def test_a_time_that_is_none_or_out_of_bounds_is_refused(run, beto, creacion):

@@ -24,7 +24,7 @@ _GROUPS: dict[Decimal, str] = {"coma": rf"[.{SPACES}]", "punto": rf"[,{SPACES}]"
 AMOUNTS = {
     decimal: re.compile(
         rf"(?:{SIGN}[{SPACES}]*)?"
-        rf"(?P<units>[0-9]{{1,16}}|[0-9]{{1,3}}(?P<group>{group})[0-9]{{3}}(?:(?P=group)[0-9]{{3}}){{0,4}})"
+        rf"(?P<units>[0-9]{{1,16}}|[1-9][0-9]{{0,2}}(?P<group>{group})[0-9]{{3}}(?:(?P=group)[0-9]{{3}}){{0,4}})"
         rf"(?:{re.escape(DECIMALS[decimal])}(?P<cents>[0-9]{{1,2}}))?"
         rf"(?:[{SPACES}]*{SIGN})?"
     )
