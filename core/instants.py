@@ -11,7 +11,7 @@ CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
 OFFSET = "([Zz]|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?"
 OFFSET_AT_THE_END = re.compile(r"[+-][0-9]{2}(:?[0-5][0-9])?\Z")  # fromisoformat takes +03:60 for +04:00
 FUTURE = timedelta(days=1)
-TO_A_WHOLE_DAY = timedelta(days=1, microseconds=-1)
+TO_A_WHOLE_DAY = timedelta(days=1, microseconds=-1)  # added to a moment: the first day that begins no sooner
 DAY_LENGTH = len("2026-01-31")
 
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -98,6 +98,6 @@ class Dates(Struct, frozen=True):
         except ValueError:
             raise ValueError(f"debe ser {WRITTEN}") from None
         if not self.since <= when <= self.until:
-            first = (self.since.astimezone(self.zone) + TO_A_WHOLE_DAY).date()  # that is allowed from its midnight on
+            first = (self.since.astimezone(self.zone) + TO_A_WHOLE_DAY).date()
             raise ValueError(f"debe ser una fecha desde el {first} hasta un día después de ahora")
         return when
