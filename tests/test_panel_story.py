@@ -50,7 +50,7 @@ def test_a_newcomer_registers_imports_and_reads_this_month_against_last(page, an
     assert page.get_by_label("Errores por línea").get_by_role("cell").first.inner_text() == "4"
 
     page.locator("input[type=file]").set_input_files(_sheet(*good))
-    page.get_by_text("2 filas en total").wait_for()
+    page.get_by_text("2 filas en total.", exact=True).wait_for()
     page.get_by_role("button", name="Comprobar sin guardar").click()
     page.get_by_text("No se guardó nada todavía").wait_for()
     page.get_by_role("button", name="Importar", exact=True).click()

@@ -1,10 +1,10 @@
 // A file of sales: chosen or dropped, looked at, checked, sent.
 import { address, newKey, offline, Problem } from "./api.js";
-import { cell, ColumnPicker, guess, isOurs, kept, NAMES, rewritten } from "./columnas.js";
+import { cell, ColumnPicker, fault, guess, isOurs, kept, NAMES, rewritten } from "./columnas.js";
 import { bytes, count, day, duration, money, plural } from "./format.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Alert, Icon, Loaded, told, useLoad } from "./parts.js";
-import { amount, CHARSETS, date, isJson, sample } from "./planillas.js";
+import { amount, CHARSETS, date, isJson, quantity, sample } from "./planillas.js";
 import { sign, usePreferences, ZonePicker } from "./preferences.js";
 import { renew, token } from "./session.js";
 
@@ -37,7 +37,7 @@ export function Import() {
       <${Icon} name="up" />
       <span>${file ? html`<b>${file.name}</b> <span class="soft">${bytes(file.size)}</span>` : html`<b>Elija un archivo</b> o suéltelo aquí`}</span>
     </label>
-    ${file && html`<${Chosen} key=${`${file.name}${file.lastModified}`} ...${{ file, dialect, setDialect, zone }} />`}
+    ${file && html`<${Chosen} key=${file} ...${{ file, dialect, setDialect, zone }} />`}
   `;
 }
 
@@ -58,13 +58,14 @@ function Chosen({ file, dialect, setDialect, zone }) {
 function Looked({ file, data, dialect, zone, columns, setColumns }) {
   if (data.workbook) return html`<div class="alert" role="alert">Es un libro de Excel. Ábralo, elija Archivo, Guardar como, «CSV (delimitado por comas)», y traiga ese archivo.</div>`;
   const ours = isJson(file) || isOurs(data.header);
+  if (!ours && !data.header.length) return html`<div class="alert" role="alert">El archivo no tiene filas.</div>`;
   const small = ours || file.size <= MOST_REWRITTEN;
   return html`
     ${!ours && html`<${ColumnPicker} header=${data.header} columns=${columns} onChange=${setColumns} />`}
     ${columns.venta < 0 && html`<div class="alert" role="alert">Falta saber qué columna es el importe${ours ? "" : ": elíjala arriba"}.</div>`}
     ${!small && html`<div class="alert" role="alert">Es un archivo muy grande: llame a sus columnas venta, ventas_productos y creacion, y deje solo esas.</div>`}
     ${columns.venta >= 0 && small && html`
-      <${Preview} ...${{ ...data, dialect, columns }} />
+      <${Preview} ...${{ ...data, dialect, columns, ours }} />
       <${Upload} ...${{ file, zone, dialect: { ...dialect, charset: data.charset }, rows: data.lines, columns: ours ? null : columns }} />`}`;
 }
 
@@ -73,16 +74,18 @@ function Choice({ label, options, value, ...select }) {
     ${Object.entries(options).map(([each, name]) => html`<option value=${each} selected=${each === value}>${name}</option>`)}</select></label>`;
 }
 
-function Preview({ rows, lines, whole, dialect, columns }) {
+function Preview({ header, rows, lines, whole, dialect, columns, ours }) {
   const names = kept(columns);
-  const cells = rows.map((row) => names.map((name) => [name, cell(row, columns[name])]));
-  const clear = cells.flat().every(([name, text]) => readCell(name, text, dialect) !== null);
+  const shown = rows.map((row) => ({ wrong: ours ? null : fault(row, header, columns), cells: names.map((name) => [name, cell(row.cells, columns[name])]) }));
+  const clear = shown.every(({ wrong, cells }) => !wrong && cells.every(([name, text]) => readCell(name, text, dialect) !== null));
   return html`<section class="card matter preview" aria-label="Vista previa">
     <h2>Así se leerán las primeras filas</h2>
     <p class="soft small">${whole ? "" : "Unas "}${plural(Math.max(0, lines), "fila")} en total.${clear ? "" : " Lo que no se entiende está marcado."}</p>
     <div class="scroll tall" tabindex="0" role="group" aria-label="Primeras filas"><table>
       <thead><tr>${names.map((name) => html`<th scope="col" class=${name === "creacion" ? "" : "number"}>${NAMES[name]}</th>`)}</tr></thead>
-      <tbody>${cells.map((row) => html`<tr>${row.map(([name, text]) => html`<${Cell} ...${{ name, text, dialect }} />`)}</tr>`)}</tbody>
+      <tbody>${shown.map(({ wrong, cells }) => html`<tr>${wrong
+        ? html`<td class="error" colspan=${names.length}>${NAMES[wrong.campo]} ${wrong.mensaje}</td>`
+        : cells.map(([name, text]) => html`<${Cell} ...${{ name, text, dialect }} />`)}</tr>`)}</tbody>
     </table></div>
   </section>`;
 }
@@ -103,7 +106,8 @@ function readCell(name, text, dialect) {
     const read = date(text, dialect.fecha);
     return read && `${day(read.plain)} ${read.time}`;
   }
-  return /^\d+$/u.test(text) ? count(Number(text)) : null;
+  const read = quantity(text, dialect.decimal);
+  return read === null ? null : count(read);
 }
 
 function Upload({ file, dialect, zone, rows, columns }) {
@@ -116,13 +120,14 @@ function Upload({ file, dialect, zone, rows, columns }) {
   async function begin(simular) {
     key.current = simular || state?.simular !== false ? newKey() : key.current;
     const began = performance.now();
+    request.current = new AbortController();
     setState({ simular, sent: 0, size: file.size, began });
     try {
       const body = columns ? await rewritten(file, dialect.charset, columns) : file;
       const media = isJson(file) ? MEDIA.ndjson : `${MEDIA.csv}; charset=${columns ? "utf-8" : dialect.charset}`;
       const query = isJson(file) ? {} : { decimal: dialect.decimal, fecha: dialect.fecha };
       const onSent = (sent) => setState({ simular, sent, size: body.size, began });
-      const done = await upload({ body, media, query: { ...query, simular: simular || null, zona: zone }, key: key.current, request, onSent });
+      const done = await upload({ body, media, query: { ...query, simular: simular || null, zona: zone }, key: key.current, signal: request.current.signal, onSent });
       setState({ simular, done });
     } catch (problem) {
       const changed = await file.slice(0, 1).arrayBuffer().then(() => false, () => true);
@@ -171,19 +176,30 @@ function Faults({ problem }) {
 const inWords = (text) =>
   text.replace(/se lee con (\w+)=([\w-]+)/u, (said, name, value) => (OPTIONS[name]?.[value] ? `arriba, elija «${OPTIONS[name][value]}»` : said));
 
+const cancelled = (perhaps) =>
+  new Problem(0, {
+    codigo: "cancelado",
+    detail: perhaps
+      ? "Se canceló cuando todo estaba enviado: quizá ya se guardó. Pulse «Importar» otra vez para saberlo; no se guardará dos veces"
+      : "Se canceló; no se guardó nada",
+  });
+
 /** XMLHttpRequest, since fetch does not say how much of a body has left. */
-async function upload({ body, media, query, key, request, onSent }) {
+async function upload({ body, media, query, key, signal, onSent }) {
   const access = token() ?? (await renew(null));
+  if (signal.aborted) throw cancelled(false);
   if (!access) throw new Problem(401, { detail: "Su sesión terminó: inicie sesión otra vez" });
   return new Promise((resolve, reject) => {
     const sent = new XMLHttpRequest();
-    request.current = sent;
+    let whole = false; // all of it left, so that the sales may be kept already
+    signal.onabort = () => sent.abort();
     sent.open("POST", address("venta/importar", query));
     sent.setRequestHeader("Authorization", `Bearer ${access}`);
     sent.setRequestHeader("Content-Type", media);
     sent.setRequestHeader("Idempotency-Key", key);
     sent.upload.onprogress = ({ loaded }) => onSent(loaded);
-    sent.onabort = () => reject(new Problem(0, { codigo: "cancelado", detail: "Se canceló; no se guardó nada" }));
+    sent.upload.onload = () => (whole = true);
+    sent.onabort = () => reject(cancelled(whole && !query.simular));
     sent.onerror = () => reject(offline());
     sent.onload = () => {
       let answer = {};

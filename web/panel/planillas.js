@@ -4,7 +4,7 @@ export const COLUMNS = ["venta", "ventas_productos", "creacion", "usuario_id"];
 const SAMPLE_BYTES = 64 * 1024;
 const WORKBOOKS = [[0x50, 0x4b, 0x03, 0x04], [0xd0, 0xcf, 0x11, 0xe0]]; // how .xlsx and .xls begin
 
-/** { header, rows, charset, lines, whole, workbook }: cells as text; `lines` is how many rows the file has, about unless `whole`. */
+/** { header, rows, charset, lines, whole, workbook }: rows as `records` has them; `lines` is how many rows the file has, about unless `whole`. */
 export async function sample(file, chosen, most = 8) {
   const buffer = new Uint8Array(await file.slice(0, SAMPLE_BYTES).arrayBuffer());
   if (WORKBOOKS.some((mark) => mark.every((byte, at) => byte === buffer[at]))) return { workbook: true };
@@ -15,7 +15,7 @@ export async function sample(file, chosen, most = 8) {
   const about = (found) => (whole ? found : Math.round((found * file.size) / buffer.length));
   if (isJson(file)) return { ...objects(lines.slice(0, most)), charset, whole, lines: about(lines.length) };
   const { separator, body } = begins(text);
-  const [header = [], ...rows] = [...records(body, separator)].map(({ cells }) => cells).filter((cells) => cells.some(Boolean));
+  const [{ cells: header } = { cells: [] }, ...rows] = [...records(body, separator)].filter(({ cells }) => cells.some(Boolean));
   return { header, rows: rows.slice(0, most), charset, whole, lines: about(rows.length) };
 }
 
@@ -48,36 +48,37 @@ function guessed(buffer) {
 function begins(text) {
   const declared = /^"?sep=([;,\t|])"?\s*?(?:\r\n|\n|\r)/iu.exec(text);
   const body = declared ? text.slice(declared[0].length) : text;
-  const header = body.split(/[\r\n]/u).find((line) => line.trim()) ?? "";
-  return { declared, body, separator: declared?.[1] ?? [";", "\t"].find((mark) => header.includes(mark)) ?? "," };
+  const header = (body.split(/[\r\n]/u).find((line) => line.trim()) ?? "").replace(/"[^"]*"/gu, "");
+  return { declared, body, separator: declared?.[1] ?? [";", "\t", ","].find((mark) => header.includes(mark)) ?? ";" };
 }
 
-/** Each record: its trimmed cells, and how many lines it ends. */
+/** Each record: its trimmed cells, how many lines it ends, and whether a quote in it is broken: not closed, or followed by more text. */
 function* records(text, separator) {
-  let cells = [];
+  let record = { cells: [], lines: 0, broken: false };
   let cell = "";
-  let lines = 0;
-  let quoted = false;
+  let quote = ""; // of this cell: none yet, "open" or "closed"
   for (let at = 0; at < text.length; at += 1) {
     const mark = text[at];
     const ends = mark === "\n" || (mark === "\r" && text[at + 1] !== "\n");
-    if (ends) lines += 1;
-    if (quoted) {
+    if (ends) record.lines += 1;
+    if (quote === "open") {
       if (mark !== '"') cell += mark;
       else if (text[at + 1] === '"') cell += text[(at += 1)];
-      else quoted = false;
-    } else if (mark === '"' && !cell.trim()) {
-      quoted = true;
-      cell = "";
+      else quote = "closed";
+    } else if (mark === '"' && !quote && !cell.trim()) {
+      [quote, cell] = ["open", ""];
     } else if (mark === separator || ends) {
-      cells.push(cell.trim());
-      cell = "";
+      record.cells.push(cell.trim());
+      [quote, cell] = ["", ""];
       if (!ends) continue;
-      yield { cells, lines };
-      [cells, lines] = [[], 0];
-    } else cell += mark;
+      yield record;
+      record = { cells: [], lines: 0, broken: false };
+    } else {
+      record.broken ||= quote === "closed" && Boolean(mark.trim());
+      cell += mark;
+    }
   }
-  if (cell || cells.length) yield { cells: [...cells, cell.trim()], lines: 1 };
+  if (cell || record.cells.length) yield { cells: [...record.cells, cell.trim()], lines: record.lines + 1, broken: record.broken || quote === "open" };
 }
 
 function objects(lines) {
@@ -89,26 +90,39 @@ function objects(lines) {
     }
   });
   const header = COLUMNS.filter((name) => found.some((each) => each && name in each));
-  return { header, rows: found.map((each) => header.map((name) => String(each?.[name] ?? ""))) };
+  return { header, rows: found.map((each) => ({ cells: header.map((name) => String(each?.[name] ?? "")) })) };
 }
+
+const SPACES = " \u00a0\u2009\u202f";
+const SIGN = String.raw`(?:[$€₡₲£]|S\/\.?|Bs\.?|Gs\.?|Q|L\.?|C\$|B\/\.?|RD\$|\$U)`;
+const units = (group, mark) =>
+  new RegExp(`^(?:${SIGN}[${SPACES}]*)?(\\d{1,16}|[1-9]\\d{0,2}([${group}${SPACES}])\\d{3}(?:\\2\\d{3}){0,4})(?:${mark}(\\d{1,2}))?(?:[${SPACES}]*${SIGN})?$`, "u");
+const AMOUNTS = { coma: units(".", ","), punto: units(",", "\\.") };
 
 /** A cell of `venta` in cents, or null: whole cents or, with `decimal` "coma" or "punto", units. */
 export function amount(text, decimal) {
   if (!decimal) return /^\d+$/u.test(text) ? BigInt(text) : null;
-  const [thousands, mark] = decimal === "coma" ? [".", ","] : [",", "."];
-  const plain = text.replace(/[\s$€]/gu, "");
-  const [units, fraction = "", ...more] = plain.split(mark);
-  const grouped = units.split(thousands);
-  const fits = grouped.length === 1 ? /^\d+$/u.test(units) : /^\d{1,3}$/u.test(grouped[0]) && grouped.slice(1).every((group) => /^\d{3}$/u.test(group));
-  if (more.length || !fits || !/^\d{0,2}$/u.test(fraction)) return null;
-  return BigInt(grouped.join("")) * 100n + BigInt(fraction.padEnd(2, "0"));
+  const [, whole, , cents = ""] = AMOUNTS[decimal].exec(text) ?? [];
+  return whole ? BigInt(whole.replace(/\D/gu, "")) * 100n + BigInt(cents.padEnd(2, "0")) : null;
 }
+
+/** A cell of `ventas_productos`, or null: digits or, with `decimal`, grouped ones and a fraction of zeros too. */
+export function quantity(text, decimal) {
+  if (/^\d+$/u.test(text)) return Number(text);
+  const cents = /^\d.*\d$/u.test(text) && decimal ? amount(text, decimal) : null;
+  return cents !== null && cents % 100n === 0n ? Number(cents / 100n) : null;
+}
+
+const DATE = new RegExp(
+  `^(\\d{1,2})([/.-])(\\d{1,2})\\2(\\d{4}|\\d{2})(?:(?:T|,? ) *(\\d{1,2}:\\d{2}(?::\\d{2})?(?:[.,]\\d{1,9})?(?:[${SPACES}]?[ap]\\.?[${SPACES}]?m\\.?)?(?: ?[+-]\\d{2}:?\\d{2})?))?$`,
+  "iu",
+);
 
 /** A cell of `creacion` as "2026-01-31" and its time, or null: RFC 3339 or, with `order` "dma" or "mda", 31/01/2026 22:15. */
 export function date(text, order) {
-  const [, first, second, year, time = ""] = /^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:[ T](\d{1,2}:\d{2}(?::\d{2})?))?$/u.exec(text) ?? [];
+  const [, first, , second, year, time = ""] = DATE.exec(text) ?? [];
   const [day, month] = order === "mda" ? [second, first] : [first, second];
-  const plain = year && order ? `${year}-${month.padStart(2, "0")}-${day.padStart(2, "0")}` : /^\d{4}-\d{2}-\d{2}/u.exec(text)?.[0];
+  const plain = year && order ? `${year.padStart(4, "20")}-${month.padStart(2, "0")}-${day.padStart(2, "0")}` : /^\d{4}-\d{2}-\d{2}/u.exec(text)?.[0];
   if (!plain || Number.isNaN(Date.parse(plain)) || new Date(plain).toISOString().slice(0, 10) !== plain) return null;
   return { plain, time: year ? time : text.slice(11, 16) };
 }
