@@ -94,16 +94,22 @@ def _send(page, text: str, button: str = "Importar") -> None:
     page.get_by_role("button", name=button, exact=True).click()
 
 
+WIDE = "debe tener 3 columnas, como la cabecera; tiene 4"
+QUOTE = 'tiene una comilla (") sin su par'
+EMPTY = "está vacía; complétela, o elija «La de ahora» para todas"
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("Fecha,Total,Cantidad\n\n31/01/2026,1500,50,2\n", ["3", "La fila", "debe tener 3 columnas, como la cabecera; tiene 4"]),
-        ("sep=,\nFecha,Nota,Total\n1/2/2026,x,5\n31/01/2026,x,1500,50\n", ["4", "La fila", "debe tener 3 columnas, como la cabecera; tiene 4"]),
-        ('Fecha;Total;Nota\n31/01/2026;5,00;"x\n01/02/2026;6,00;y\n', ["2", "La fila", 'tiene una comilla (") sin su par']),
-        ('Fecha;Total\n31/01/2026;"1"5\n', ["2", "La fila", 'tiene una comilla (") sin su par']),
-        ("Fecha;Nota;Total\n31/01/2026;x;5,00\n;Total;5,00\n", ["3", "Fecha", "está vacía; complétela, o elija «La de ahora» para todas"]),
+        ("Fecha,Total,Cantidad\n\n31/01/2026,1500,50,2\n", ["3", "La fila", WIDE]),
+        ("sep=,\nFecha,Nota,Total\n1/2/2026,x,5\n31/01/2026,x,1500,50\n", ["4", "La fila", WIDE]),
+        ('Fecha;Total;Nota\n31/01/2026;5,00;"x\n01/02/2026;6,00;y\n', ["2", "La fila", QUOTE]),
+        ('Fecha;Total\n31/01/2026;"1"5\n', ["2", "La fila", QUOTE]),
+        ("Fecha;Nota;Total\n31/01/2026;x;5,00\n;Total;5,00\n", ["3", "Fecha", EMPTY]),
     ],
-)  # fmt: skip
+    ids=["decimal commas", "after sep=", "open quote", "after a quote", "totals"],
+)
 def test_what_its_own_columns_alone_would_hide_is_refused_by_line(page, beto, text, error):
     _choose(page, text, "utf-8")
     page.get_by_label("Primeras filas").get_by_text(error[2]).wait_for()
