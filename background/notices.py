@@ -14,6 +14,8 @@ SUBJECTS: dict[Tipo, str] = {
     "llave_creada": "Se creó una llave de API de su cuenta",
     "llave_revocada": "Se revocó una llave de API de su cuenta",
 }
+BY_ADMIN = "lo hizo un admin del servicio"
+RETURNED = "la cuenta volvió al correo que tenía antes de este"
 UNDO = (
     "Sirve una sola vez y durante 72 horas: vuelve a poner este correo en la cuenta, cierra todas sus "
     "sesiones, quita el segundo factor y las llaves de API que se agregaron desde el cambio, anula su contraseña y "
@@ -22,13 +24,13 @@ UNDO = (
 
 
 def compose(notice: Notice, token: str, *, sender: str, public_url: str) -> EmailMessage:
-    """What was changed, when and from where; and, unless an admin did it, the link that undoes it.
+    """What was changed, when and from where, with the link that undoes it; or why there is none.
 
     Nothing in it was chosen by a user, nor does it tell where an admin was."""
     subject = SUBJECTS[notice.tipo]
     when = f"{notice.creacion:%Y-%m-%d %H:%M} UTC"
     if not notice.reversible:
-        told = f"{subject} ({when}): lo hizo un admin del servicio."
+        told = f"{subject} ({when}): {RETURNED if notice.direccion else BY_ADMIN}."
         otherwise = "Si no lo esperaba, hable con quien opera el servicio."
         plain, html = f"{told}\n\n{otherwise}\n", f"<p>{told}</p><p>{otherwise}</p>"
     else:

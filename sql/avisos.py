@@ -35,7 +35,8 @@ class Undone(Struct, frozen=True):
 
 TOLD = """
     INSERT INTO aviso (usuario_id, tipo, correo, reversible, direccion, creacion, expira)
-    SELECT owner.id, '{tipo}', owner.correo, %(reversible)s, %(address)s, owner.momento, now() + interval '72 hours'
+    SELECT owner.id, '{tipo}', owner.correo, %(reversible)s, CASE WHEN %(reversible)s THEN %(address)s ELSE '' END,
+           owner.momento, now() + interval '72 hours'
       FROM owner
      WHERE %(notice)s
        AND {only_if}
@@ -56,7 +57,8 @@ def told(tipo: Tipo, only_if: str = "true") -> str:
 class Notice(Struct, frozen=True):
     """A mail that is to leave now, for `correo`: what was changed, when, and from which address.
 
-    It carries a link when it is `reversible`; an admin's change is not."""
+    It carries a link when it is `reversible`. Not so an admin's change, whose `direccion` is empty, and the change by
+    which its owner gave the account back the correo of before."""
 
     usuario_id: int
     id: UUID

@@ -58,7 +58,8 @@ MOVED_ON = "u.version <> ALL (%(versions)s::bigint[]) OR u.version = ANY (%(othe
 UPDATE = f"""
 -- usuarios_change.update: changes what was sent and records it, ends the sessions and links that it must, has the
 -- owner told by mail, tells every process; not what would leave no admin; after another's change no link leads to an
--- older correo; with a password ends the factor that waits to be confirmed;
+-- older correo, and none to a correo of meanwhile when a correo comes back; with a password ends the factor that waits
+-- to be confirmed;
 -- uses usuario_pkey, usuario_rol_idx, sesion_pkey, enlace_pkey, aviso_pkey, factor_pkey
 WITH target AS (
     SELECT u.id, u.rol, u.estado, u.bloqueado, u.correo, {VALORES} AS valores, clock_timestamp() AS momento,
@@ -122,18 +123,29 @@ WITH target AS (
      WHERE changed.new_password
        AND f.usuario_id = changed.id
        AND f.confirmado IS NULL
+), returned AS (
+    SELECT min(a.creacion) AS since
+      FROM changed
+      JOIN aviso AS a ON a.usuario_id = changed.id
+     WHERE changed.new_correo
+       AND a.reversible
+       AND a.expira > now()
+       AND lower(a.correo COLLATE minusculas) = lower(changed.correo COLLATE minusculas)
 ), withdrawn AS (
     DELETE FROM aviso AS a
-     USING changed
-     WHERE (changed.new_password OR changed.new_correo)
-       AND %(actor)s::bigint NOT IN (0, changed.id)
+     USING changed, returned
+     WHERE ((changed.new_password OR changed.new_correo) AND %(actor)s::bigint NOT IN (0, changed.id)
+            OR a.creacion > returned.since)
        AND a.usuario_id = changed.id
-       AND a.correo <> changed.correo
+       AND lower(a.correo COLLATE minusculas) <> lower(changed.correo COLLATE minusculas)
 ), noticed AS (
     INSERT INTO aviso (usuario_id, tipo, correo, reversible, direccion, creacion, expira)
-    SELECT changed.id, what.tipo, changed.old_correo, %(actor)s::bigint IN (0, changed.id), %(address)s,
+    SELECT changed.id, what.tipo, changed.old_correo,
+           %(actor)s::bigint IN (0, changed.id) AND returned.since IS NULL,
+           CASE WHEN %(actor)s::bigint IN (0, changed.id) THEN %(address)s ELSE '' END,
            changed.momento, now() + interval '72 hours'
       FROM changed
+     CROSS JOIN returned
       JOIN (VALUES ('correo'), ('password')) AS what (tipo)
         ON what.tipo = 'correo' AND changed.new_correo
         OR what.tipo = 'password' AND changed.new_password AND (

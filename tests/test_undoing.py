@@ -276,6 +276,46 @@ def test_its_owner_may_go_back_by_themself(site, beto, postbox):
     assert site.patch("/user/me", json=back, headers=beto).status_code == 200
 
 
+def restored(site: httpx.Client, postbox) -> dict[str, object]:
+    """Beto puts his correo back by hand, with a new password; the mails about the theft and about that."""
+    owner = {"Authorization": f"Bearer {log_in(site, 'beto')}"}
+    back = {"correo": "beto@example.com", "password": NEW, "password_actual": PASSWORD}
+    assert site.patch("/user/me", json=back, headers=owner).status_code == 200
+    return mails(postbox, 3)
+
+
+def test_once_its_owner_is_back_by_themself_no_link_leads_to_the_thief(site, beto, postbox, rows):
+    stolen(site, beto, postbox)
+    new = {"nombre": "Caja", "ambitos": ["ventas:leer"], "password_actual": PASSWORD}
+    assert site.post("/user/me/llaves", json=new, headers=beto).status_code == 201
+    thiefs = token_of(mails(postbox, 1)["Se creó una llave de API de su cuenta → malo@example.com"])
+
+    told = restored(site, postbox)
+
+    for what in ("el correo", "la contraseña"):
+        text = told[f"Cambió {what} de su cuenta → malo@example.com"].get_body(("plain",)).get_content()
+        assert "la cuenta volvió al correo que tenía antes de este" in text
+        assert "enlace" not in text
+    problem(undo(site, thiefs), 422, "enlace_invalido")
+    assert rows("SELECT correo FROM usuario WHERE id = 2") == [("beto@example.com",)]
+
+
+def test_the_owners_own_link_stays_good_then(site, beto, postbox):
+    first = stolen(site, beto, postbox)
+    restored(site, postbox)
+    assert undo(site, first).json() == UNDONE
+
+
+def test_a_correo_that_comes_back_when_its_link_has_ended_is_a_change_as_any(site, beto, postbox, database):
+    stolen(site, beto, postbox)
+    with psycopg.connect(database) as clock:
+        clock.execute("UPDATE aviso SET creacion = creacion - interval '73 hours', expira = now()")
+
+    told = restored(site, postbox)["Cambió el correo de su cuenta → malo@example.com"]
+
+    assert undo(site, token_of(told)).json() == UNDONE
+
+
 def test_recoveries_asked_for_before_are_void_even_when_the_correo_comes_back(site, beto, postbox):
     site.post("/login/recuperar", json={"correo": "beto@example.com"})
     recovery = postbox.token()
