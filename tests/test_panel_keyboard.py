@@ -28,6 +28,27 @@ def test_a_dialog_begins_in_its_first_field_and_what_is_there_is_typed_over(page
     amount(page, "$ 1.400,50")
 
 
+OPENED_AND_LEFT = """async () => {
+    const field = () => document.querySelector("dialog [name=ventas_productos]");
+    const changes = { childList: true, subtree: true };
+    const there = new Promise((seen) => new MutationObserver(() => field() && seen()).observe(document.body, changes));
+    [...document.querySelectorAll("button")].find((each) => each.textContent.includes("Nueva venta")).click();
+    await there;
+    field().focus();
+    for (let frame = 0; frame < 3; frame += 1) {
+        await new Promise(requestAnimationFrame);
+        await new Promise((resolve) => setTimeout(resolve));
+    }
+    return document.activeElement.name;
+}"""
+
+
+def test_the_focus_stays_with_who_is_quicker_than_the_page(page, beto):
+    """Else what they type next replaces another field's text: 10 became 1."""
+    log_in(page, "beto")
+    assert page.evaluate(OPENED_AND_LEFT) == "ventas_productos"
+
+
 def test_what_was_typed_stays_when_it_is_refused(page, beto):
     _sell(beto, 100000)
     log_in(page, "beto")

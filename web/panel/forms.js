@@ -1,6 +1,6 @@
 // Forms: fields with a label, a hint and an error of their own; one way of sending, waiting and failing for all.
 import { newKey, Problem } from "./api.js";
-import { createContext, html, useContext, useEffect, useId, useRef, useState } from "./html.js";
+import { createContext, html, useContext, useEffect, useId, useLayoutEffect, useRef, useState } from "./html.js";
 import { Alert } from "./parts.js";
 
 const Errors = createContext({});
@@ -20,13 +20,14 @@ export function Form({ onSend, submit, cancel, onCancel, danger = false, draft =
   const [busy, setBusy] = useState(false);
 
   useEffect(() => () => typed.delete(last), []);
+  // The focus moves before the page is seen again. Later, it would take what is typed into another field.
   // A dialog gives the focus to a form that it has when it opens; this one may have had to load first.
-  useEffect(() => {
+  useLayoutEffect(() => {
     const first = form.current.querySelector("[autofocus]");
     first?.focus();
     first?.select();
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (problem) form.current?.querySelector("[aria-invalid=true], [role=alert]")?.focus();
   }, [problem]);
 

@@ -89,7 +89,7 @@ function Panel() {
 
   const page = PAGES[at.path[0]]?.admin && me?.rol !== "admin" ? null : at.path[0] ?? "ventas";
   const shown = inside ? PAGES[page]?.name ?? "No encontrada" : "Entrar";
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = `${shown} · Ventas`;
     document.querySelector("main h1")?.focus({ preventScroll: true });
     scrollTo(0, 0);
