@@ -29,11 +29,13 @@ WORD = r"[^\s\x00-\x1f\x7f-\x9f]"
 LINE = r"[^\x00-\x1f\x7f-\x9f]"
 
 # What nobody sees, beside spaces and controls: Unicode's category Cf, its Default_Ignorable_Code_Point, among them the
-# Hangul fillers, and the empty Braille cell. Two names that differ in these alone look the same.
+# Hangul fillers, and what is blank by its meaning: the empty Braille cell, the Khitan filler, the musical null
+# notehead. Two names that differ in these alone look the same.
 INVISIBLE = (
     r"\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     r"\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U00016fe4\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff"
 )
 SEEN = rf"(?![\s\S]*[{INVISIBLE}])"
 AROUND = rf"[\t{SPACES}]*"

@@ -13,7 +13,19 @@ from core.addresses import ascii_form, one_form, same_mailbox, spellings
 from handlers.fields import CONTROL, INVISIBLE
 
 IDN = "beto@münchen.example"
-ALIKE = ["\u200b", "\u00ad", "\u202e", "\u3164", "\uffa0", "\u2060", "\ufe0f", "\U000e0061"]
+ALIKE = [
+    "\u200b",
+    "\u00ad",
+    "\u202e",
+    "\u3164",
+    "\uffa0",
+    "\u2060",
+    "\ufe0f",
+    "\U000e0061",
+    "\u2800",
+    "\U00016fe4",
+    "\U0001d159",
+]
 
 
 def _register(api: httpx.Client, username: str, /, **fields: object) -> httpx.Response:
