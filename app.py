@@ -1,9 +1,15 @@
 """The map: every route of the API, what wraps them, how a process starts, and its command line."""
 
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+
+if (
+    __name__ == "__main__"
+):  # Ctrl-C during the imports below ends the process quietly; main() heeds it after them
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -43,6 +44,7 @@ ACCOUNTS = {"create-admin": "make an admin", "revoke": "end every session and AP
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 refused or failed, 2 not a command,
     130 interrupted."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="scripts/ventas", description=DESCRIPTION, epilog=LANGUAGES)
     parser.set_defaults(run=_serve, reload=False, fresh=False, yes=False)
     parser.add_argument("--reload", action="store_true", help="start again when the code changes")

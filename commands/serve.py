@@ -16,6 +16,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess
 from commands.announcement import announce, say_where_the_data_are
 from core.process import logs
 from core.process.application import StartError
+from core.process.counters import Siblings
 from core.process.settings import Settings
 
 FROM_SYSTEMD = 3  # the first descriptor that it passes on, as sd_listen_fds(3) says
@@ -50,7 +51,10 @@ def serve(settings: Settings, *, reload: bool) -> int:
     if settings.web_concurrency > 1:
         logs.write(settings)
         supervisor = _AnnouncingSupervisor(config, listener, announced)
-        supervisor.run()
+        try:
+            supervisor.run()
+        finally:
+            Siblings().forget()
         failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
         return STARTUP_FAILURE if failed else 0
     server = _AnnouncingServer(config, announced)
@@ -105,13 +109,20 @@ class _AnnouncingSupervisor(Multiprocess):
     def init_processes(self) -> None:
         with _interrupts_held():
             super().init_processes()
+        self._hear_their_ends()
 
     def keep_subprocess_alive(self) -> None:
         with _interrupts_held():
             super().keep_subprocess_alive()
+        self._hear_their_ends()
         if self._announced and any(process.is_ready() for process in self.processes):
             self._announced()
             self._announced = None
+
+    def _hear_their_ends(self) -> None:
+        """Closes the parent's copy of each process's end of its pipe: asking one that died fails at once."""
+        for process in self.processes:
+            process.child_conn.close()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -60,10 +61,38 @@ def test_a_start_that_fails_says_nothing_of_listening_and_ends_with_3(
         PORT="0",
         WEB_CONCURRENCY=processes,
     )
-    assert done.returncode == 3
-    assert "pending migrations: 0001_create_usuario" in done.stdout
-    assert done.stderr == ""
-    assert "Listening" not in done.stdout
+    assert (done.returncode, done.stderr) == (3, "")
+    [line] = done.stdout.splitlines()
+    assert "pending migrations: 0001_create_usuario" in line
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_database_that_is_away_is_one_line_that_names_database_url(processes: str) -> None:
+    done = serve(DATABASE_URL="postgresql://u:secreto@127.0.0.1:1/db", PORT="0", WEB_CONCURRENCY=processes)
+    assert (done.returncode, done.stderr) == (3, "")
+    [line] = done.stdout.splitlines()
+    assert "DATABASE_URL: start the database that it names, or empty it" in line
+    assert "secreto" not in line
+
+
+INTERRUPTED_IMPORT = """
+import builtins, os, runpy, signal
+ours = builtins.__import__
+def interrupted(name, *rest):
+    if name.startswith("starlette"):
+        os.kill(os.getpid(), signal.SIGINT)
+    return ours(name, *rest)
+builtins.__import__ = interrupted
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_it_imports_ends_it_without_a_word() -> None:
+    environ = {"PATH": os.defpath, "HOME": "/"} | SETTINGS
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT], cwd=CHECKOUT, env=environ, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 @pytest.mark.parametrize("argument", ["--port", "--port=9", "-p"])

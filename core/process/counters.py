@@ -6,6 +6,7 @@ import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import Iterable
+from contextlib import suppress
 from hashlib import sha256
 from os import getpid
 from pathlib import Path
@@ -84,6 +85,18 @@ class Siblings:
         except FileExistsError:
             return False
         return True
+
+    def first_to_fail(self) -> bool:
+        """Whether no process failed to start in the last FRESH_SECONDS: one tells for all that fail together."""
+        mark = self._folder / "failed"
+        with suppress(FileNotFoundError):
+            if time.time() - mark.stat().st_mtime > FRESH_SECONDS:
+                mark.unlink()
+        return self.first(mark.name)
+
+    def forget(self) -> None:
+        """Removes the folder, for the parent once none is left."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def tell(self, report: Report) -> None:
         draft = self._folder / f"{getpid()}.new"

@@ -18,6 +18,7 @@ from core import trace
 from core.checkout import CHECKOUT
 from core.process.settings import Settings
 
+REPEATED = re.compile(r"Application startup failed|Child process \[[0-9]+\] failed to start")
 BARE = re.compile(r"[^\s\"=\\]+")
 MOST_REQUESTS_PER_SECOND = 100
 MOST_WAITING = 10_000
@@ -119,6 +120,11 @@ class Throttle(logging.Filter):
         return self._count <= MOST_REQUESTS_PER_SECOND
 
 
+def says_more(record: logging.LogRecord) -> bool:
+    """Whether a line of the server's is more than the end of a start whose reason has been told."""
+    return not REPEATED.match(record.getMessage())
+
+
 class Outlet(QueueHandler):
     """Hands formatted lines to a thread that writes them: a reader that stops reading must not stop the service.
 
@@ -149,6 +155,8 @@ def write(settings: Settings) -> None:
     access = logging.getLogger("uvicorn.access")  # its lines hold query strings
     access.handlers.clear()
     access.propagate = False
-    logging.getLogger("uvicorn.error").addFilter(Throttle())  # anybody may send what is no HTTP
+    server = logging.getLogger("uvicorn.error")
+    server.addFilter(says_more)
+    server.addFilter(Throttle())  # anybody may send what is no HTTP
     if settings.log_requests != "all":
         logging.getLogger("ventas.request").addFilter(Throttle())

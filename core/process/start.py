@@ -136,6 +136,11 @@ def migrate_or_refuse(chosen: Settings) -> None:
         missing = migrations.pending(chosen.direct_url)
     except migrations.MigrationError as error:
         if not chosen.production or isinstance(error, migrations.UnsuitableError):
+            if chosen.database_url and not isinstance(error, migrations.UnsuitableError):
+                raise StartError(
+                    "DATABASE_URL: start the database that it names, or empty it for a PostgreSQL of"
+                    f" this machine's own: {error}"
+                ) from None
             raise
         log.warning("the database cannot be asked for its migrations: %s", error)
         return
