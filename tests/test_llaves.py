@@ -62,6 +62,16 @@ def test_a_script_reads_sales_with_it(beto, api, path):
     )
 
 
+def test_a_script_that_reads_sells_nothing(beto, api):
+    headers = bearer(make(beto, "ventas:leer"))
+    csv = headers | {"Content-Type": "text/csv"}
+    lot = api.post("/venta/lote", json=[SALE], headers=headers)
+    file = api.post("/venta/importar", content="venta,ventas_productos\n5,1\n", headers=csv)
+    for refused in (lot, file):
+        problem(refused, 403, "ambito_insuficiente")
+    assert beto.get("/venta/").json() == []
+
+
 def test_a_till_that_sells_reads_nothing(beto, api):
     sale = beto.post("/venta/", json=SALE).headers["location"]
     headers = bearer(make(beto, "ventas:crear"))
